@@ -1,0 +1,129 @@
+"""Runs the Beam job of a conversion and shows how far it has come."""
+
+import contextlib
+import shutil
+import sys
+import threading
+from typing import Iterator, Sequence
+
+import apache_beam as beam
+from apache_beam.options import pipeline_options
+
+from rrl_pipeline.beam_jobs import conversion_plan
+from rrl_pipeline.beam_jobs import transforms
+from rrl_pipeline.beam_jobs import work_directory
+from rrl_pipeline.logs import reader
+from rrl_pipeline.training import progress
+
+_POLL_SECONDS = 0.5
+
+
+class BeamJobError(RuntimeError):
+  """The Beam job failed for a reason that does not lie in the log."""
+
+
+def runner_args(pipeline_args: Sequence[str]) -> list[str]:
+  """Beam's flags, with a runner that is safe unless one is asked for.
+
+  Raises:
+    ValueError: if the flags choose a mode that loses data.
+  """
+  args = list(pipeline_args)
+  if any('multi_threading' in arg for arg in args):
+    raise ValueError(
+        'direct_running_mode=multi_threading has been seen to lose records; use '
+        '--direct_running_mode=multi_processing'
+    )
+  # Beam's own default begins by trying to download a runner.
+  if not any(arg.split('=')[0] == '--runner' for arg in args):
+    args.append('--runner=FnApiRunner')
+  return args
+
+
+def convert_units(
+    job: transforms.ConversionJob,
+    units: Sequence[transforms.WorkUnit],
+    log_reader: reader.LogReader,
+    index: reader.LogIndex,
+    pipeline_args: Sequence[str],
+) -> None:
+  """Runs the Beam job over the units that are not done.
+
+  Raises:
+    reader.LogError: if the log is damaged.
+    OSError: if the disk is too small.
+    BeamJobError: if the job failed for another reason.
+  """
+  work = work_directory.WorkDirectory(job.work_dir)
+  to_do = [u for u in units if not work.finished(u.index, u.fingerprint)]
+  if not to_do:
+    return
+  cost = conversion_plan.estimate_cost(
+      to_do, log_reader, index.sources, job.compressor
+  )
+  free = shutil.disk_usage(job.work_dir).free
+  say(
+      f'{len(to_do)} of {len(units)} shards to write: '
+      f'{cost.transitions} transitions from {cost.read_bytes / 1e6:.1f} MB of '
+      f'logs, about {cost.write_bytes / 1e6:.1f} MB of output '
+      f'({free / 1e9:.1f} GB free), about {cost.seconds:.0f} s of one worker'
+  )
+  if cost.write_bytes > free:
+    raise OSError(
+        f'{job.work_dir} has {free / 1e6:.0f} MB free; the dataset will take '
+        f'about {cost.write_bytes / 1e6:.0f} MB: make room or choose another '
+        '--data_dir'
+    )
+  with _progress_bar(work, units, to_do):
+    try:
+      with beam.Pipeline(
+          options=pipeline_options.PipelineOptions(list(pipeline_args))
+      ) as pipeline:
+        _ = (
+            pipeline
+            | 'CreateUnits' >> beam.Create(to_do)
+            | 'ConvertLog' >> transforms.ConvertLog(job)
+        )
+    except Exception as error:
+      raise BeamJobError(
+          f'the Beam job failed: {error}\nFinished shards are kept; the same '
+          'command again goes on from there'
+      ) from error
+  errors = work.errors(len(units))
+  if errors:
+    raise reader.LogError('\n'.join(dict.fromkeys(errors)))
+
+
+@contextlib.contextmanager
+def _progress_bar(
+    work: work_directory.WorkDirectory,
+    units: Sequence[transforms.WorkUnit],
+    to_do: Sequence[transforms.WorkUnit],
+) -> Iterator[None]:
+  """Shows what the workers report in the work folder; Beam shows nothing."""
+  total = sum(unit.transitions for unit in units)
+  initial = total - sum(unit.transitions for unit in to_do)
+  stop = threading.Event()
+
+  def poll(bar: progress.Progress) -> None:
+    done = 0
+    while True:
+      stopped = stop.wait(_POLL_SECONDS)
+      now = work.steps_done(len(units))
+      bar.update(now - done)
+      done = now
+      if stopped:
+        return
+
+  with progress.progress(total, initial, 'convert', 'transitions') as bar:
+    thread = threading.Thread(target=poll, args=(bar,), daemon=True)
+    thread.start()
+    try:
+      yield
+    finally:
+      stop.set()
+      thread.join()
+
+
+def say(line: str) -> None:
+  print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,288 @@
+"""The stages of the pipeline: what each reads, and which function does it.
+
+The functions are imported when their stage runs: so --help is fast, and a
+command imports Beam, TensorFlow or Reverb only if one of its stages needs it.
+"""
+
+import hashlib
+import pathlib
+
+from rrl_pipeline import settings
+from rrl_pipeline import stages
+from rrl_pipeline.launch import costs
+
+
+def _teacher(context: stages.Context) -> stages.Result:
+  from rrl_pipeline.training import teacher
+
+  config = context.config
+  teacher.obtain(
+      context.directory,
+      config.environment,
+      config.teacher,
+      config.evaluation,
+      config.seed,
+      context.run.command.read_text(encoding='utf-8').strip(),
+  )
+  loaded = teacher.load(context.directory, config.environment)
+  return stages.Result(
+      outputs={'sha256': loaded.sha256},
+      counts={'mean_return': loaded.description.score['mean_return']},
+  )
+
+
+def _collect(context: stages.Context) -> stages.Result:
+  config = context.config
+  if config.dataset.path:
+    return stages.Result()
+  if config.logs.path:
+    logs = pathlib.Path(config.logs.path)
+    if not logs.is_dir():
+      raise ValueError(
+          f'logs.path is {config.logs.path!r}, which is no directory; give the'
+          ' directory of a replay log, or leave it out to collect one'
+      )
+    return stages.Result(outputs={'logs': context.relative(logs)})
+  from rrl_pipeline.training import collection
+  from rrl_pipeline.training import teacher
+
+  logs = context.directory / 'logs'
+  collected = collection.collect(
+      logs,
+      config.environment,
+      config.collect,
+      teacher.load(context.run.stage('teacher'), config.environment),
+      config.seed,
+  )
+  return stages.Result(
+      outputs={'logs': context.relative(logs)},
+      counts={
+          'actor_steps': collected.steps,
+          'frames': collected.steps * config.environment.frame_skip,
+          'episodes': collected.episodes,
+          'mean_return': collected.mean_return,
+      },
+  )
+
+
+def _dataset(context: stages.Context) -> stages.Result:
+  config = context.config
+  if config.dataset.path:
+    return _existing_dataset(context)
+  from rrl_pipeline.beam_jobs import build_rlds
+  from rrl_pipeline.beam_jobs import finalize
+  from rrl_pipeline.environments import factory
+
+  environment = factory.make(config.environment, seed=0)
+  summary = build_rlds.convert(
+      build_rlds.BuildRldsConfig(
+          log_dir=str(context.input_path('collect', 'logs')),
+          data_dir=str(context.directory),
+          game=config.environment.game,
+          run=config.dataset.run,
+          checkpoints=config.logs.checkpoints,
+          stack_size=config.environment.stack_size,
+          num_actions=environment.action_spec().num_values,
+      )
+  )
+  shards = finalize.published_metadata(summary.path)['shards']
+  return stages.Result(
+      outputs={
+          'dataset': context.relative(pathlib.Path(summary.path)),
+          'sha256': settings.fingerprint(shards),
+      },
+      counts={
+          'episodes': summary.episodes,
+          'transitions': summary.transitions,
+          'steps': summary.steps,
+          'bytes': summary.num_bytes,
+          'rejected_episodes': summary.rejected_episodes,
+          'padding': summary.padding,
+          'left_out': summary.left_out,
+      },
+  )
+
+
+def _existing_dataset(context: stages.Context) -> stages.Result:
+  from rrl_pipeline.rlds import loading
+
+  dataset = loading.RldsDataset(context.config.dataset.path)
+  sizes = {
+      path.name: path.stat().st_size for path in sorted(dataset.path.iterdir())
+  }
+  return stages.Result(
+      outputs={
+          'dataset': context.relative(dataset.path),
+          'sha256': settings.fingerprint(sizes),
+      },
+      counts={
+          'episodes': dataset.num_episodes,
+          'steps': dataset.num_steps,
+          'bytes': sum(sizes.values()),
+      },
+  )
+
+
+def _offline(context: stages.Context) -> stages.Result:
+  from rrl_pipeline.training import students
+
+  counts = students.train_offline(
+      context.directory,
+      _task(context),
+      context.config.agent,
+      context.config.offline,
+      context.input_path('dataset', 'dataset'),
+      context.run.stage('teacher'),
+  )
+  return stages.Result(_hash_of_evaluations(context.directory), counts)
+
+
+def _online(context: stages.Context) -> stages.Result:
+  from rrl_pipeline.training import students
+
+  config = context.config
+  outputs, counts = {}, {}
+  agents = {students.STUDENT: config.agent}
+  if config.control:
+    agents[students.TABULA_RASA] = config.tabula_rasa
+  for agent, agent_config in agents.items():
+    counts[agent] = students.train_online(
+        context.directory,
+        agent,
+        _task(context),
+        agent_config,
+        config.online,
+        context.run.stage('offline'),
+        context.run.stage('teacher'),
+    )
+    directory = context.directory / agent
+    outputs[agent] = context.relative(directory / 'bundle')
+    outputs |= _hash_of_evaluations(directory, f'{agent}_')
+  return stages.Result(outputs, counts)
+
+
+def _evaluate(context: stages.Context) -> stages.Result:
+  from rrl_pipeline.training import students
+
+  agents = (students.STUDENT,)
+  if context.config.control:
+    agents += (students.TABULA_RASA,)
+  counts = students.evaluate(
+      context.directory,
+      agents,
+      _task(context),
+      context.run.stage('online'),
+  )
+  return stages.Result(_hash_of_evaluations(context.directory), counts)
+
+
+def _report(context: stages.Context) -> stages.Result:
+  from rrl_pipeline.reports import report
+
+  report.write_report(
+      report.build_report(context.run.root, context.config.report),
+      context.directory,
+  )
+  return stages.Result(
+      outputs={
+          'html': context.relative(context.directory / 'report.html'),
+          'json': context.relative(context.directory / 'report.json'),
+      }
+  )
+
+
+def _task(context: stages.Context) -> 'students.Task':
+  from rrl_pipeline.training import students
+
+  config = context.config
+  return students.Task(
+      environment=config.environment,
+      network=config.network,
+      evaluation=config.evaluation,
+      seed=config.seed,
+  )
+
+
+def _hash_of_evaluations(
+    directory: pathlib.Path, prefix: str = ''
+) -> dict[str, str]:
+  """What an agent did in its evaluations tells its weights from others."""
+  data = (directory / 'evaluations.jsonl').read_bytes()
+  return {f'{prefix}evaluations_sha256': hashlib.sha256(data).hexdigest()}
+
+
+STAGES = (
+    stages.Stage(
+        name='teacher',
+        summary='Takes a teacher bundle, or trains a DQN to be the teacher.',
+        needs=(),
+        reads=('seed', 'environment', 'teacher', 'evaluation'),
+        run=_teacher,
+        cost=costs.teacher,
+    ),
+    stages.Stage(
+        name='collect',
+        summary='Lets the teacher play, into replay logs as Dopamine writes.',
+        needs=('teacher',),
+        reads=('seed', 'environment', 'collect', 'logs', 'dataset'),
+        run=_collect,
+        cost=costs.collect,
+    ),
+    stages.Stage(
+        name='dataset',
+        summary='Converts the logs to an RLDS dataset of TFDS, with Beam.',
+        needs=('collect',),
+        reads=('environment', 'logs', 'dataset'),
+        run=_dataset,
+        cost=costs.dataset,
+    ),
+    stages.Stage(
+        name='offline',
+        summary='Pre-trains the student on the dataset by QDagger.',
+        needs=('teacher', 'dataset'),
+        reads=(
+            'seed',
+            'environment',
+            'network',
+            'agent',
+            'offline',
+            'evaluation',
+        ),
+        run=_offline,
+        cost=costs.offline,
+    ),
+    stages.Stage(
+        name='online',
+        summary='Goes on training the student online; and the control.',
+        needs=('teacher', 'offline'),
+        reads=(
+            'seed',
+            'environment',
+            'network',
+            'agent',
+            'tabula_rasa',
+            'control',
+            'online',
+            'evaluation',
+        ),
+        run=_online,
+        cost=costs.online,
+    ),
+    stages.Stage(
+        name='evaluate',
+        summary='Plays more episodes with each agent, and films the student.',
+        needs=('online',),
+        reads=('seed', 'environment', 'network', 'control', 'evaluation'),
+        run=_evaluate,
+        cost=costs.evaluate,
+    ),
+    stages.Stage(
+        name='report',
+        summary='Puts scores, curves, costs and a film into one HTML page.',
+        needs=('teacher', 'online', 'evaluate'),
+        reads=('report',),
+        run=_report,
+        cost=costs.report,
+        cheap=True,
+    ),
+)

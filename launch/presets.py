@@ -1,0 +1,115 @@
+"""Named settings to start a run with; each is one function."""
+
+import dataclasses
+from typing import Callable, Mapping, TYPE_CHECKING
+
+# The functions import what they compose: settings live beside their components,
+# which take seconds to import, and --help shall not wait for them.
+if TYPE_CHECKING:
+  from rrl_pipeline import config as config_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+  """Settings with a name.
+
+  Attributes:
+    summary: what they are for, in one line.
+    make: returns them.
+  """
+
+  summary: str
+  make: Callable[[], 'config_lib.PipelineConfig']
+
+
+def pong_teacher() -> 'config_lib.PipelineConfig':
+  """The settings that made the teacher `pong_dqn` of this package."""
+  from rrl_pipeline import config as config_lib
+  from rrl_pipeline.agents import methods
+  from rrl_pipeline.networks import config as network_config
+  from rrl_pipeline.training import config as training_config
+
+  return config_lib.PipelineConfig(
+      teacher=training_config.TeacherConfig(
+          # A quarter of the student's convolutions: six times as fast on a
+          # CPU, and a student need not be built like its teacher.
+          network=network_config.NatureConfig(
+              padding='valid', channels=(16, 32, 32), hidden_units=256
+          ),
+          # Faster schedules than Dopamine's, which are made for 200 M frames.
+          # Adam's ε above all: Pong's gradients are so small that 1.5e-4 all
+          # but stops the first thousands of updates.
+          agent=dataclasses.replace(
+              methods.METHODS['tabula_rasa'],
+              learning_rate=1e-4,
+              weaned_learning_rate=1e-4,
+              adam_epsilon=1e-7,
+              update_period=2,
+              target_update_period=500,
+              min_replay_steps=5_000,
+              replay_capacity=200_000,
+              epsilon_decay_steps=50_000,
+          ),
+          online=training_config.OnlineConfig(
+              num_actor_steps=400_000,
+              evaluation_period=25_000,
+              checkpoint_period=20_000,
+              log_period=500,
+          ),
+      ),
+      evaluation=training_config.EvaluationConfig(
+          num_episodes=5, num_final_episodes=30, num_parallel=5
+      ),
+  )
+
+
+def pong_quick() -> 'config_lib.PipelineConfig':
+  """The whole chain in a quarter of an hour on two cores."""
+  from rrl_pipeline import config as config_lib
+  from rrl_pipeline.agents import methods
+  from rrl_pipeline.training import config as training_config
+
+  # The paper's schedules are for a million updates; these are a hundredth.
+  schedule = {
+      'target_update_period': 250,
+      'min_replay_steps': 1_000,
+      'replay_capacity': 50_000,
+  }
+  return config_lib.PipelineConfig(
+      teacher=training_config.TeacherConfig(bundle='pong_dqn'),
+      collect=training_config.CollectConfig(num_steps=40_000),
+      agent=dataclasses.replace(
+          methods.METHODS['qdagger'], weaning_steps=6_000, **schedule
+      ),
+      tabula_rasa=dataclasses.replace(
+          methods.METHODS['tabula_rasa'],
+          epsilon_decay_steps=2_000,
+          **schedule,
+      ),
+      offline=training_config.OfflineConfig(
+          num_learner_steps=5_000,
+          evaluation_period=2_500,
+          checkpoint_period=500,
+      ),
+      online=training_config.OnlineConfig(
+          num_actor_steps=8_000,
+          evaluation_period=4_000,
+          checkpoint_period=2_000,
+      ),
+      evaluation=training_config.EvaluationConfig(
+          num_episodes=3, num_final_episodes=5, num_parallel=5
+      ),
+  )
+
+
+PRESETS: Mapping[str, Preset] = {
+    'pong_quick': Preset(
+        'Pong on two cores in a quarter of an hour, control included.',
+        pong_quick,
+    ),
+    'pong_teacher': Preset(
+        'Trains the Pong teacher that comes with this package'
+        ' (--stage=teacher).',
+        pong_teacher,
+    ),
+}

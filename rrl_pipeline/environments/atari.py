@@ -1,0 +1,172 @@
+"""Atari 2600 games as a `dm_env.Environment` that emits single frames.
+
+Preprocessing as in the evaluation protocol of Machado et al., "Revisiting the
+Arcade Learning Environment" (JAIR 2018), with the choices that Dopamine made
+and the reincarnating RL paper kept: sticky actions, frame skip 4, maximum over
+the last two emulator frames, grey scale, area-averaged to 84x84, the game's
+minimal action set, no no-op starts and no terminal at the loss of a life.
+"""
+
+import dataclasses
+
+import ale_py
+from ale_py import roms
+import dm_env
+from dm_env import specs
+import numpy as np
+from scipy import sparse
+
+
+@dataclasses.dataclass(frozen=True)
+class AtariConfig:
+  """What game is played, and how.
+
+  Attributes:
+    game: name of the game in CamelCase, for example 'SpaceInvaders'.
+    sticky_actions: probability that the emulator repeats the previous action
+      in a frame, drawn anew for each frame.
+    frame_skip: emulator frames per agent step.
+    max_episode_steps: agent steps after which an episode is cut; this is a
+      truncation, not a terminal state (27,000 steps are 30 minutes of play).
+    frame_size: height and width of an observation in pixels.
+    stack_size: frames in one observation of an agent. The environment emits
+      single frames; whoever feeds a network stacks them.
+  """
+
+  game: str = 'Pong'
+  sticky_actions: float = 0.25
+  frame_skip: int = 4
+  max_episode_steps: int = 27_000
+  frame_size: int = 84
+  stack_size: int = 4
+
+  def __post_init__(self):
+    if not 0 <= self.sticky_actions < 1:
+      raise ValueError(
+          f'sticky_actions is a probability below 1, got {self.sticky_actions}.'
+      )
+    for name in ('frame_skip', 'max_episode_steps', 'frame_size', 'stack_size'):
+      if getattr(self, name) < 1:
+        raise ValueError(
+            f'{name} must be at least 1, got {getattr(self, name)}.'
+        )
+
+
+def _rom_name(game: str) -> str:
+  """'SpaceInvaders' → 'space_invaders', the name under which ale-py ships it."""
+  name = ''.join(f'_{c.lower()}' if c.isupper() else c for c in game)
+  name = name.lstrip('_')
+  if name not in roms.get_all_rom_ids():
+    raise ValueError(
+        f'Unknown Atari game {game!r}; expected a name in CamelCase such as'
+        " 'Pong', 'SpaceInvaders' or 'MsPacman'."
+    )
+  return name
+
+
+def area_weights(source: int, target: int) -> np.ndarray:
+  """[target, source] float32 weights that average areas along one axis.
+
+  Output pixel i averages the interval [i, i + 1) * source / target of the
+  input, each input pixel weighted by the length of its overlap.
+  """
+  edges = np.arange(target + 1) * (source / target)
+  pixels = np.arange(source)
+  overlap = np.minimum(edges[1:, None], pixels[None, :] + 1) - np.maximum(
+      edges[:-1, None], pixels[None, :]
+  )
+  return (np.clip(overlap, 0, None) * (target / source)).astype(np.float32)
+
+
+class AtariEnvironment(dm_env.Environment):
+  """One game. Observations are uint8 [84, 84]; rewards are raw scores.
+
+  Every episode is seeded by (seed, number of the episode) alone, so any
+  episode can be played again, on its own and in any process, and a run that
+  resumes at an episode's start needs no emulator state.
+  """
+
+  def __init__(self, config: AtariConfig, seed: int):
+    self._config = config
+    self._seed = seed
+    self._rom = roms.get_rom_path(_rom_name(config.game))
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+    self._ale = ale_py.ALEInterface()
+    self._ale.setFloat('repeat_action_probability', config.sticky_actions)
+    self._load(0)
+    self._actions = self._ale.getMinimalActionSet()
+    height, width = self._ale.getScreenDims()
+    self._screens = np.zeros((2, height, width), np.uint8)
+    # Each row has three or four entries: sparse is four times as fast as dense.
+    self._rows = sparse.csr_matrix(area_weights(height, config.frame_size))
+    self._columns = sparse.csr_matrix(area_weights(width, config.frame_size))
+    self._episode = 0
+    self._steps = 0
+    self._needs_reset = True
+
+  @property
+  def action_meanings(self) -> tuple[str, ...]:
+    return tuple(action.name for action in self._actions)
+
+  def start_at_episode(self, episode: int) -> None:
+    """Makes the next `reset` start the episode of this number."""
+    self._episode = episode
+    self._needs_reset = True
+
+  def reset(self) -> dm_env.TimeStep:
+    self._load(self._episode)
+    self._episode += 1
+    self._steps = 0
+    self._needs_reset = False
+    # The first step overwrites this one, whatever the frame skip is.
+    self._ale.getScreenGrayscale(self._screens[1])
+    self._screens[0] = 0
+    return dm_env.restart(self._frame())
+
+  def step(self, action: int) -> dm_env.TimeStep:
+    if self._needs_reset:
+      return self.reset()
+    reward = 0.0
+    skip = self._config.frame_skip
+    for i in range(skip):
+      reward += self._ale.act(self._actions[int(action)])
+      ended = self._ale.game_over(with_truncation=False)
+      if ended:
+        break
+      if i >= skip - 2:
+        self._ale.getScreenGrayscale(self._screens[i - (skip - 2)])
+    reward = np.float32(reward)
+    self._steps += 1
+    if ended:
+      self._needs_reset = True
+      return dm_env.TimeStep(
+          dm_env.StepType.LAST, reward, np.float32(0), self._frame()
+      )
+    if self._steps >= self._config.max_episode_steps:
+      self._needs_reset = True
+      return dm_env.truncation(reward, self._frame(), np.float32(1))
+    return dm_env.transition(reward, self._frame(), np.float32(1))
+
+  def observation_spec(self) -> specs.Array:
+    size = self._config.frame_size
+    return specs.BoundedArray((size, size), np.uint8, 0, 255, 'frame')
+
+  def action_spec(self) -> specs.DiscreteArray:
+    return specs.DiscreteArray(len(self._actions), np.int32, 'action')
+
+  def reward_spec(self) -> specs.Array:
+    return specs.Array((), np.float32, 'reward')
+
+  def discount_spec(self) -> specs.BoundedArray:
+    return specs.BoundedArray((), np.float32, 0, 1, 'discount')
+
+  def _load(self, episode: int) -> None:
+    # ALE takes a seed only when it loads a ROM, about 0.1 s.
+    sequence = np.random.SeedSequence([self._seed, episode])
+    self._ale.setInt('random_seed', int(sequence.generate_state(1)[0] >> 1))
+    self._ale.loadROM(self._rom)
+
+  def _frame(self) -> np.ndarray:
+    screen = np.maximum(self._screens[0], self._screens[1])
+    frame = self._columns @ (self._rows @ screen.astype(np.float32)).T
+    return np.rint(frame.T).astype(np.uint8, order='C')

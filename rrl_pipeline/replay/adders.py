@@ -1,0 +1,90 @@
+"""Writes an actor's steps to Reverb."""
+
+import dm_env
+import numpy as np
+import reverb
+
+from acme.adders import base
+from rrl_pipeline.replay import frame_store
+from rrl_pipeline.replay import tables
+
+
+class StepAdder(base.Adder):
+  """An Acme adder of single steps, frames unstacked and stored once.
+
+  Rewards are clipped to [-1, 1], each step before any n-step sum, as Dopamine
+  does and the paper's agents need.
+  """
+
+  def __init__(self, client: reverb.Client, num_actions: int):
+    self._client = client
+    self._no_values = np.zeros(num_actions, np.float32)
+    self._writer = client.trajectory_writer(num_keep_alive_refs=1)
+    self._observation = None
+    self._is_first = True
+    self.num_written = 0
+
+  def reset(self) -> None:
+    """Forgets the step in hand; nothing that was written is taken back."""
+    self._observation = None
+
+  def add_first(self, timestep: dm_env.TimeStep) -> None:
+    self._observation = timestep.observation
+    self._is_first = True
+
+  def add(
+      self,
+      action: int,
+      next_timestep: dm_env.TimeStep,
+      extras: np.ndarray | None = None,
+  ) -> None:
+    """Adds the step that led to `next_timestep`.
+
+    Args:
+      action: taken at the observation of the timestep before.
+      next_timestep: what it led to.
+      extras: float32 [A], the teacher's values at the observation before; None
+        where no teacher was asked.
+    """
+    self._write(
+        action=np.int32(action),
+        reward=np.clip(next_timestep.reward, -1, 1).astype(np.float32),
+        is_last=False,
+        is_terminal=False,
+        teacher_values=self._no_values if extras is None else extras,
+    )
+    self._observation = next_timestep.observation
+    self._is_first = False
+    if next_timestep.last():
+      self._write(
+          action=np.int32(0),
+          reward=np.float32(0),
+          is_last=True,
+          is_terminal=next_timestep.discount == 0,
+          teacher_values=self._no_values,
+      )
+      self._writer.end_episode()
+      self.reset()
+
+  def close(self) -> None:
+    self._writer.close()
+
+  def _write(self, **columns) -> None:
+    row = frame_store.Rows(
+        observation=self._observation,
+        is_first=np.bool_(self._is_first),
+        is_padded=np.True_,
+        **{
+            name: np.bool_(value) if isinstance(value, bool) else value
+            for name, value in columns.items()
+        },
+    )
+    self._writer.append(row)
+    self._writer.create_item(
+        tables.STEPS,
+        priority=1.0,
+        trajectory=frame_store.Rows(
+            *(column[-1] for column in self._writer.history)
+        ),
+    )
+    self.num_written += 1

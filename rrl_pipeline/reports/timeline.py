@@ -1,0 +1,66 @@
+"""Where the rows of a run's metrics.csv lie, in learner steps or frames."""
+
+from typing import Mapping, Optional
+
+import numpy as np
+
+from rrl_pipeline.reports import runs
+
+OFFLINE = 'offline'
+_DISTILLATION_WEIGHT = 'distillation_weight'
+# Learners log these in every row, but at λ = 0 the teacher is not run and they
+# mean nothing.
+_NEEDS_TEACHER = ('distillation_loss', 'teacher_agreement')
+
+
+def points(
+    run: runs.Run, phase: str, column: str
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns a logged quantity over the course of a phase.
+
+  Args:
+    run: the run.
+    phase: 'offline', or the agent of the online stage.
+    column: of metrics.csv.
+
+  Returns:
+    Positions [N], in learner steps offline and in environment frames online,
+    and values [N]. Rows that do not hold the quantity, or do not say where
+    they are, are left out, and so is what compares with a teacher that was
+    not run.
+  """
+  rows = [row for row in run.metrics[phase] if column in row]
+  if column in _NEEDS_TEACHER:
+    rows = [row for row in rows if row.get(_DISTILLATION_WEIGHT) != 0]
+  if phase == OFFLINE:
+    positions = [row.get('learner_steps', row['step']) for row in rows]
+  else:
+    positions = [_frames(row, run.frame_skip) for row in rows]
+  found = [
+      (position, row[column])
+      for position, row in zip(positions, rows, strict=True)
+      if position is not None
+  ]
+  x, y = np.array(found, dtype=np.float64).reshape(-1, 2).T
+  return x, y
+
+
+def weaning_frames(run: runs.Run) -> Optional[int]:
+  """Frames at which the log first shows λ = 0; None if it never does."""
+  x, weights = points(run, runs.STUDENT, _DISTILLATION_WEIGHT)
+  weaned = x[weights == 0]
+  return int(weaned[0]) if len(weaned) else None
+
+
+def last_distillation_weight(run: runs.Run) -> Optional[float]:
+  """λ at the end of the online stage; None if it was not logged."""
+  _, weights = points(run, runs.STUDENT, _DISTILLATION_WEIGHT)
+  return float(weights[-1]) if len(weights) else None
+
+
+def _frames(row: Mapping[str, float], frame_skip: int) -> Optional[float]:
+  if 'frames' in row:
+    return row['frames']
+  if 'actor_steps' in row:
+    return row['actor_steps'] * frame_skip
+  return None

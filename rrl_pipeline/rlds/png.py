@@ -1,0 +1,84 @@
+"""Writes grey frames as PNG, losslessly, faster and smaller than libpng.
+
+libpng chooses a filter for every line of an image, which costs time and makes
+the flat areas of Atari frames compress worse. Without filters a Pong frame takes
+a fifth less space and, compressed by ISA-L, a tenth of the time.
+"""
+
+import struct
+from typing import Callable
+import zlib
+
+import numpy as np
+
+_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+_ZLIB_LEVEL = 6
+_ISAL_LEVEL = 1
+ZLIB = 'zlib'
+ISAL = 'isal'
+
+
+def default_compressor() -> str:
+  """ISA-L where it is installed, otherwise zlib."""
+  try:
+    import isal  # pylint: disable=g-import-not-at-top, unused-import
+  except ImportError:
+    return ZLIB
+  return ISAL
+
+
+def _compress(compressor: str) -> Callable[[np.ndarray], bytes]:
+  if compressor == ZLIB:
+    return lambda data: zlib.compress(data, _ZLIB_LEVEL)
+  if compressor == ISAL:
+    try:
+      from isal import isal_zlib  # pylint: disable=g-import-not-at-top
+    except ImportError as error:
+      raise ValueError(
+          "the PNG compressor 'isal' needs the package isal on every machine "
+          "that converts: pip install isal, or choose 'zlib'"
+      ) from error
+    return lambda data: isal_zlib.compress(data, _ISAL_LEVEL)
+  raise ValueError(
+      f'the PNG compressor is {compressor!r}; expected {ZLIB!r} or {ISAL!r}'
+  )
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+  """A chunk of a PNG file: length, kind, data, CRC (PNG specification 5.3)."""
+  body = kind + data
+  return struct.pack('>I', len(data)) + body + struct.pack('>I', zlib.crc32(body))
+
+
+class PngEncoder:
+  """Encodes frames of one shape. Not thread-safe.
+
+  Attributes:
+    blank: the PNG of a frame of zeros.
+  """
+
+  def __init__(self, shape: tuple[int, int], compressor: str):
+    """Makes an encoder.
+
+    Args:
+      shape: height and width of the frames.
+      compressor: ZLIB (smaller files) or ISAL (faster, by Intel's library). They
+        give different files of the same image.
+
+    Raises:
+      ValueError: if the compressor is not known or not installed.
+    """
+    height, width = shape
+    self._compress = _compress(compressor)
+    # 8 bits, grey, default compression and filtering, not interlaced.
+    header = struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0)
+    self._head = _SIGNATURE + _chunk(b'IHDR', header)
+    self._tail = _chunk(b'IEND', b'')
+    # Each line begins with its filter: 0 is none.
+    self._lines = np.zeros((height, 1 + width), np.uint8)
+    self.blank = self.encode(np.zeros(shape, np.uint8))
+
+  def encode(self, frame: np.ndarray) -> bytes:
+    """The PNG of a frame, uint8 [height, width]."""
+    self._lines[:, 1:] = frame
+    return self._head + _chunk(b'IDAT', self._compress(self._lines)) + self._tail

@@ -1,0 +1,232 @@
+"""The RLDS schema of replay datasets, and how a logged episode becomes a record.
+
+The fields of a step and their dtypes are those of TFDS's `rlu_atari`, so that
+code written for it reads these datasets. One thing differs on purpose.
+`rlu_atari` turns the last logged step into the RLDS step `is_last`, whose reward
+is void by the definition of RLDS, and so loses the last reward of each episode.
+Here nothing that was logged is lost where the format can hold it:
+
+* an episode that ended in a terminal state after T actions has T + 1 steps. The
+  last one is made up (`last_observation_synthetic`): the log does not hold the
+  terminal observation, and nothing bootstraps from it.
+* an episode cut by a time limit, or by the end of the log, has T steps. Its last
+  observation is a real one, not terminal, from which to bootstrap; the action
+  and the reward that followed it cannot be used without the next observation
+  and are kept as `dropped_final_action` and `dropped_final_reward`.
+
+`is_first` is false in the first step of an episode whose beginning the log has
+lost: no initial state is in it.
+"""
+
+import dataclasses
+import re
+from typing import Any, Sequence
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from rrl_pipeline import types
+from rrl_pipeline.logs import reader
+
+STEPS = 'steps'
+OBSERVATION = 'observation'
+ACTION = 'action'
+REWARD = 'reward'
+DISCOUNT = 'discount'
+IS_FIRST = 'is_first'
+IS_LAST = 'is_last'
+IS_TERMINAL = 'is_terminal'
+
+CHECKPOINT_ID = 'checkpoint_id'
+EPISODE_ID = 'episode_id'
+EPISODE_RETURN = 'episode_return'
+UID = 'uid'
+EPISODE_LENGTH = 'episode_length'
+NUM_STEPS = 'num_steps'
+END_KIND = 'end_kind'
+COMPLETE_START = 'complete_start'
+LAST_OBSERVATION_SYNTHETIC = 'last_observation_synthetic'
+DROPPED_FINAL_ACTION = 'dropped_final_action'
+DROPPED_FINAL_REWARD = 'dropped_final_reward'
+FIRST_ADD_INDEX = 'first_add_index'
+CONTENT_SHA256 = 'content_sha256'
+
+ATARI_DATASET = 'atari_replay'
+ATARI_FRAME_SHAPE = (84, 84)
+CONFIG_NAME_PATTERN = re.compile(
+    r'^(?P<game>[A-Z][A-Za-z0-9]*)_run_(?P<run>\d+)$'
+)
+NO_ACTION = -1
+
+
+def atari_features() -> tfds.features.FeaturesDict:
+  """The features of a dataset of Atari replay logs."""
+  return tfds.features.FeaturesDict({
+      STEPS: tfds.features.Dataset({
+          OBSERVATION: tfds.features.Image(
+              shape=(*ATARI_FRAME_SHAPE, 1),
+              dtype=np.uint8,
+              encoding_format='png',
+              doc='Frame before the action.',
+          ),
+          ACTION: tfds.features.Scalar(
+              np.int64, doc="Index in the game's minimal action set."
+          ),
+          REWARD: tfds.features.Scalar(
+              np.float32, doc='Brought by the action; clipped if the log is.'
+          ),
+          DISCOUNT: tfds.features.Scalar(
+              np.float32,
+              doc='0 if the action led to a terminal state, and in that state.',
+          ),
+          IS_FIRST: tfds.features.Scalar(
+              np.bool_, doc='Whether this is the initial state of an episode.'
+          ),
+          IS_LAST: tfds.features.Scalar(
+              np.bool_, doc='If so, action, reward and discount are void.'
+          ),
+          IS_TERMINAL: tfds.features.Scalar(np.bool_),
+      }),
+      CHECKPOINT_ID: tfds.features.Scalar(
+          np.int64, doc='Checkpoint of the log that holds the first step.'
+      ),
+      EPISODE_ID: tfds.features.Scalar(
+          np.int64, doc='Index of the episode within its checkpoint.'
+      ),
+      EPISODE_RETURN: tfds.features.Scalar(
+          np.float32, doc='Sum of the logged rewards, a dropped one included.'
+      ),
+      UID: tfds.features.Text(doc='Unique over all datasets.'),
+      EPISODE_LENGTH: tfds.features.Scalar(
+          np.int64, doc='Number of logged actions.'
+      ),
+      NUM_STEPS: tfds.features.Scalar(np.int64, doc='Number of RLDS steps.'),
+      END_KIND: tfds.features.Text(
+          doc=f'One of {", ".join(end.value for end in types.EpisodeEnd)}.'
+      ),
+      COMPLETE_START: tfds.features.Scalar(
+          np.bool_, doc="False if the log has lost the episode's first steps."
+      ),
+      LAST_OBSERVATION_SYNTHETIC: tfds.features.Scalar(
+          np.bool_, doc='Whether the last observation is zeros, made up.'
+      ),
+      DROPPED_FINAL_ACTION: tfds.features.Scalar(
+          np.int64,
+          doc=f'Action after the last observation; {NO_ACTION} if terminal.',
+      ),
+      DROPPED_FINAL_REWARD: tfds.features.Scalar(
+          np.float32, doc='Reward after the last observation; 0 if terminal.'
+      ),
+      FIRST_ADD_INDEX: tfds.features.Scalar(
+          np.int64, doc='Position of the first step in the log.'
+      ),
+      CONTENT_SHA256: tfds.features.Text(
+          doc=(
+              'SHA-256 of the CRC-32C (uint32) of each logged frame, the actions'
+              ' (int64) and the rewards (float32), little-endian.'
+          )
+      ),
+  })
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedEpisode:
+  """A logged episode with its frames as PNG.
+
+  Attributes:
+    span: where it lies in its log, and how it ended.
+    frames: T PNG files.
+    actions: [T], in the dtype of the log.
+    rewards: [T], in the dtype of the log.
+    is_blank: [T] bool, whether a frame is all zero.
+    content_sha256: what `features` says, in hexadecimal digits.
+  """
+
+  span: reader.EpisodeSpan
+  frames: Sequence[bytes]
+  actions: np.ndarray
+  rewards: np.ndarray
+  is_blank: np.ndarray
+  content_sha256: str
+
+
+def config_name(game: str, run: int) -> str:
+  """The name of the TFDS configuration, as in `rlu_atari`.
+
+  Raises:
+    ValueError: if the game is not in CamelCase or the run is negative.
+  """
+  name = f'{game}_run_{run}'
+  if not CONFIG_NAME_PATTERN.match(name):
+    raise ValueError(
+        f'game is {game!r} and run {run}; expected CamelCase, such as '
+        'SpaceInvaders, and a number from 0'
+    )
+  return name
+
+
+def uid(dataset: str, config: str, span: reader.EpisodeSpan) -> str:
+  """The name of an episode that no other one of any dataset has."""
+  return f'{dataset}/{config}/{span.checkpoint_id:02d}/{span.episode_id:06d}'
+
+
+def to_record(
+    episode: EncodedEpisode, unique_id: str, blank_frame: bytes
+) -> dict[str, Any]:
+  """The RLDS episode of a logged one; see the module's docstring.
+
+  Args:
+    episode: T ≥ 1 logged steps.
+    unique_id: the episode's `uid`.
+    blank_frame: PNG of a frame of zeros.
+
+  Returns:
+    The fields of `atari_features`: columns of N steps, N = T + 1 or T, and the
+    episode's own.
+  """
+  span = episode.span
+  terminal = span.end is types.EpisodeEnd.TERMINAL
+  actions = episode.actions.astype(np.int64)
+  rewards = episode.rewards.astype(np.float32)
+  frames = list(episode.frames)
+  if terminal:
+    frames.append(blank_frame)
+    actions = np.append(actions, np.int64(0))
+    rewards = np.append(rewards, np.float32(0))
+    dropped_action, dropped_reward = NO_ACTION, 0.0
+  else:
+    dropped_action, dropped_reward = int(actions[-1]), float(rewards[-1])
+    actions[-1] = 0
+    rewards[-1] = 0
+  num_steps = len(frames)
+  is_first = np.zeros(num_steps, bool)
+  is_first[0] = span.complete_start
+  is_last = np.zeros(num_steps, bool)
+  is_last[-1] = True
+  discount = np.ones(num_steps, np.float32)
+  if terminal:
+    discount[-2:] = 0
+  return {
+      STEPS: {
+          OBSERVATION: frames,
+          ACTION: actions,
+          REWARD: rewards,
+          DISCOUNT: discount,
+          IS_FIRST: is_first,
+          IS_LAST: is_last,
+          IS_TERMINAL: is_last & terminal,
+      },
+      CHECKPOINT_ID: np.int64(span.checkpoint_id),
+      EPISODE_ID: np.int64(span.episode_id),
+      EPISODE_RETURN: np.float32(episode.rewards.sum(dtype=np.float64)),
+      UID: unique_id,
+      EPISODE_LENGTH: np.int64(span.length),
+      NUM_STEPS: np.int64(num_steps),
+      END_KIND: span.end.value,
+      COMPLETE_START: np.bool_(span.complete_start),
+      LAST_OBSERVATION_SYNTHETIC: np.bool_(terminal),
+      DROPPED_FINAL_ACTION: np.int64(dropped_action),
+      DROPPED_FINAL_REWARD: np.float32(dropped_reward),
+      FIRST_ADD_INDEX: np.int64(span.first_add),
+      CONTENT_SHA256: episode.content_sha256,
+  }

@@ -1,0 +1,152 @@
+"""Rules that an episode must keep to be written, one function each.
+
+A rule returns what is wrong, or None. An episode that breaks a rule is left out
+of the dataset and listed with the reason; whatever concerns a log as a whole is
+an error of its reader instead.
+"""
+
+import dataclasses
+from typing import Optional
+
+import numpy as np
+
+from rrl_pipeline.rlds import schema
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+  """What to hold episodes against.
+
+  Attributes:
+    num_actions: A; actions are 0 … A - 1.
+    stack_size: frames that the agent stacked.
+    ends_marked: whether the log marks all ends of episodes. If not, the padding
+      before the next episode may be taken for steps.
+  """
+
+  num_actions: int
+  stack_size: int
+  ends_marked: bool
+
+
+def lengths_agree(
+    episode: schema.EncodedEpisode, limits: Limits
+) -> Optional[str]:
+  """There is one frame, one action and one reward for each step."""
+  del limits  # The same for all logs.
+  lengths = {
+      'frames': len(episode.frames),
+      'actions': len(episode.actions),
+      'rewards': len(episode.rewards),
+  }
+  if set(lengths.values()) == {episode.span.length} and episode.span.length > 0:
+    return None
+  found = ', '.join(f'{count} {name}' for name, count in lengths.items())
+  return f'it has {found}; expected {episode.span.length} of each'
+
+
+def dtypes_fit(
+    episode: schema.EncodedEpisode, limits: Limits
+) -> Optional[str]:
+  """Actions are integers and rewards are float32."""
+  del limits  # The same for all logs.
+  if episode.actions.dtype.kind not in 'iu':
+    return f'its actions are {episode.actions.dtype}; expected integers'
+  if episode.rewards.dtype != np.float32:
+    return f'its rewards are {episode.rewards.dtype}; expected float32'
+  return None
+
+
+def rewards_are_finite(
+    episode: schema.EncodedEpisode, limits: Limits
+) -> Optional[str]:
+  """No reward is NaN or infinite."""
+  del limits  # The same for all logs.
+  bad = np.flatnonzero(~np.isfinite(episode.rewards))
+  if not bad.size:
+    return None
+  return (
+      f'{bad.size} of its rewards are not finite: the first, of step {bad[0]}, '
+      f'is {episode.rewards[bad[0]]}'
+  )
+
+
+def actions_are_in_range(
+    episode: schema.EncodedEpisode, limits: Limits
+) -> Optional[str]:
+  """Every action is one that the environment has."""
+  actions = episode.actions
+  bad = np.flatnonzero((actions < 0) | (actions >= limits.num_actions))
+  if not bad.size:
+    return None
+  return (
+      f'{bad.size} of its actions are out of range: the first, of step {bad[0]}, '
+      f'is {actions[bad[0]]}; expected 0 to {limits.num_actions - 1}'
+  )
+
+
+def starts_without_padding(
+    episode: schema.EncodedEpisode, limits: Limits
+) -> Optional[str]:
+  """The first step is not an entry of padding.
+
+  It would be if the log had been written with a larger stack. No Atari game of
+  the Arcade Learning Environment begins with a black frame.
+  """
+  if episode.span.complete_start and _looks_like_padding(episode)[0]:
+    return (
+        'its first step looks like padding (a frame of zeros, action 0, reward '
+        f'0): was the log written with a stack of more than {limits.stack_size} '
+        'frames? Give it with --stack_size'
+    )
+  return None
+
+
+def has_no_padding_inside(
+    episode: schema.EncodedEpisode, limits: Limits
+) -> Optional[str]:
+  """No start of another episode is hidden in this one.
+
+  Asked only of logs that do not mark every end: elsewhere a game may well show
+  black frames for a while.
+  """
+  width = limits.stack_size - 1
+  if limits.ends_marked or not width:
+    return None
+  padding = _looks_like_padding(episode)
+  runs = np.convolve(padding, np.ones(width, int), 'valid') == width
+  if not runs.any():
+    return None
+  return (
+      f'it holds {width} entries that look like padding from step '
+      f'{np.argmax(runs)} on: an end that the log does not mark'
+  )
+
+
+def _looks_like_padding(episode: schema.EncodedEpisode) -> np.ndarray:
+  """[T] bool: whether a step is all zero."""
+  return episode.is_blank & (episode.actions == 0) & (episode.rewards == 0)
+
+
+RULES = (
+    lengths_agree,
+    dtypes_fit,
+    rewards_are_finite,
+    actions_are_in_range,
+    starts_without_padding,
+    has_no_padding_inside,
+)
+
+
+def violations(
+    episode: schema.EncodedEpisode, limits: Limits
+) -> dict[str, str]:
+  """What is wrong with an episode, by the name of the rule it breaks."""
+  found = {}
+  for rule in RULES:
+    message = rule(episode, limits)
+    if message is not None:
+      found[rule.__name__] = message
+    if rule is lengths_agree and found:
+      break  # The other rules compare columns.
+  return found

@@ -1,0 +1,195 @@
+"""A teacher on disk: a SavedModel, and a JSON file that says what it is.
+
+    saved_model/   a function from observations to values
+    bundle.json    what it expects, what it scored, how it was made
+
+A student is exported in the same form, so every student can be a teacher.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from typing import Any, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+_FORMAT = 1
+_MODEL = 'saved_model'
+_DESCRIPTION = 'bundle.json'
+_KINDS = ('q_values', 'logits', 'action')
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+  """What `bundle.json` says of a teacher.
+
+  Attributes:
+    kind: meaning of its values: 'q_values', 'logits' or 'action' (one-hot).
+    observation_shape: of one stacked observation, uint8 [H, W, stack].
+    action_meanings: name of each action, in the order of the values.
+    environment: the environment's configuration, as a JSON object.
+    score: mean_return, std_return, num_episodes, epsilon, random_return.
+    lineage: how it was made: command, config, actor_steps, learner_steps,
+      frames, wall_seconds, cpu_seconds, teacher (the description of its own
+      teacher, or null).
+  """
+
+  kind: str
+  observation_shape: tuple[int, ...]
+  action_meanings: tuple[str, ...]
+  environment: Mapping[str, Any]
+  score: Mapping[str, Any]
+  lineage: Mapping[str, Any]
+
+  def __post_init__(self):
+    if self.kind not in _KINDS:
+      raise ValueError(f'kind must be one of {_KINDS}, got {self.kind!r}.')
+
+
+class BundleTeacher:
+  """A loaded bundle; a `Teacher`."""
+
+  def __init__(self, description: Description, model: Any, sha256: str):
+    self.description = description
+    self.kind = description.kind
+    self.num_actions = len(description.action_meanings)
+    self.sha256 = sha256
+    self._model = model
+
+  def values(self, observation: np.ndarray) -> tf.Tensor:
+    """uint8 [B, H, W, stack] → float32 [B, A]."""
+    return self._model.values(observation)
+
+  def actions(self, observation: np.ndarray) -> np.ndarray:
+    """The greedy actions, int64 [B]."""
+    return tf.argmax(self.values(observation), axis=1).numpy()
+
+
+class _Exported(tf.Module):
+  """What is written as the SavedModel."""
+
+  def __init__(self, network: tf.keras.Model):
+    super().__init__()
+    self._network = network
+    self.values = tf.function(
+        lambda observation: network(observation),  # pylint: disable=unnecessary-lambda
+        input_signature=[
+            tf.TensorSpec(network.input_shape, tf.uint8, 'observation')
+        ],
+    )
+
+
+def export(
+    directory: str | os.PathLike,
+    network: tf.keras.Model,
+    description: Description,
+) -> None:
+  """Writes a bundle, replacing one that is there; whole or not at all."""
+  directory = pathlib.Path(directory)
+  temporary = directory.with_name(directory.name + '.incomplete')
+  shutil.rmtree(temporary, ignore_errors=True)
+  temporary.mkdir(parents=True)
+  tf.saved_model.save(_Exported(network), os.fspath(temporary / _MODEL))
+  content = {
+      'format': _FORMAT,
+      **dataclasses.asdict(description),
+      'sha256': _hash(temporary / _MODEL),
+  }
+  (temporary / _DESCRIPTION).write_text(
+      json.dumps(content, indent=2, sort_keys=True) + '\n'
+  )
+  shutil.rmtree(directory, ignore_errors=True)
+  os.replace(temporary, directory)
+
+
+def read_description(directory: str | os.PathLike) -> Description:
+  """Reads `bundle.json` without loading the model.
+
+  Raises:
+    ValueError: if there is no bundle, or one that this version cannot read.
+  """
+  return _read(pathlib.Path(directory))[0]
+
+
+def load(
+    directory: str | os.PathLike,
+    environment: Mapping[str, Any],
+    observation_shape: tuple[int, ...],
+    action_meanings: tuple[str, ...],
+) -> BundleTeacher:
+  """Loads a teacher and checks that it fits an environment.
+
+  Args:
+    directory: of the bundle.
+    environment: configuration of the environment it shall teach in. All that
+      shapes what the teacher sees and does must agree; a different limit of
+      episode length or stickiness of actions is the user's choice.
+    observation_shape: of a stacked observation there.
+    action_meanings: of the actions there.
+
+  Raises:
+    ValueError: if the bundle is missing, damaged or does not fit; the message
+      says in what.
+  """
+  directory = pathlib.Path(directory)
+  description, sha256 = _read(directory)
+  expected = {
+      'observation_shape': tuple(observation_shape),
+      'action_meanings': tuple(action_meanings),
+  }
+  got = {
+      'observation_shape': description.observation_shape,
+      'action_meanings': description.action_meanings,
+  }
+  for name in ('game', 'frame_skip'):
+    expected[name] = environment.get(name)
+    got[name] = description.environment.get(name)
+  for name, value in expected.items():
+    if got[name] != value:
+      raise ValueError(
+          f'The teacher in {directory} does not match the environment: its'
+          f' {name} is {got[name]!r}, the environment has {value!r}. Give a'
+          ' teacher of this environment with --set teacher.bundle=DIR.'
+      )
+  if _hash(directory / _MODEL) != sha256:
+    raise ValueError(
+        f'The teacher in {directory} is damaged: its {_MODEL} does not have the'
+        f' SHA-256 that {_DESCRIPTION} states. Copy the bundle anew.'
+    )
+  model = tf.saved_model.load(os.fspath(directory / _MODEL))
+  return BundleTeacher(description, model, sha256)
+
+
+def _read(directory: pathlib.Path) -> tuple[Description, str]:
+  path = directory / _DESCRIPTION
+  if not path.exists() or not (directory / _MODEL).is_dir():
+    raise ValueError(
+        f'{directory} is no teacher bundle: expected a folder with {_DESCRIPTION}'
+        f' and {_MODEL}/.'
+    )
+  try:
+    content = json.loads(path.read_text())
+    if content.pop('format') != _FORMAT:
+      raise ValueError(f'format is not {_FORMAT}')
+    sha256 = content.pop('sha256')
+    content['observation_shape'] = tuple(content['observation_shape'])
+    content['action_meanings'] = tuple(content['action_meanings'])
+    return Description(**content), sha256
+  except (KeyError, TypeError, ValueError) as error:
+    raise ValueError(
+        f'{path} cannot be read as a teacher bundle of format {_FORMAT}:'
+        f' {error}.'
+    ) from error
+
+
+def _hash(model: pathlib.Path) -> str:
+  """SHA-256 over the names and contents of the files of a SavedModel."""
+  digest = hashlib.sha256()
+  for path in sorted(p for p in model.rglob('*') if p.is_file()):
+    digest.update(path.relative_to(model).as_posix().encode() + b'\0')
+    digest.update(path.read_bytes())
+  return digest.hexdigest()

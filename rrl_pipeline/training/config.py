@@ -1,0 +1,132 @@
+"""The configurations of the stages that act and learn."""
+
+import dataclasses
+from typing import Any
+
+from rrl_pipeline.agents import config as agent_config
+from rrl_pipeline.agents import methods
+from rrl_pipeline.networks import config as network_config
+
+
+def _check_positive(config: Any, *names: str) -> None:
+  for name in names:
+    if getattr(config, name) < 1:
+      raise ValueError(f'{name} must be at least 1, got {getattr(config, name)}.')
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+  """How an agent is evaluated.
+
+  Attributes:
+    num_episodes: episodes of one evaluation during training.
+    num_final_episodes: episodes of the evaluation at the end.
+    epsilon: exploration rate (Dopamine's, and the paper's).
+    num_parallel: environments that share one batch of the network.
+  """
+
+  num_episodes: int = 10
+  num_final_episodes: int = 30
+  epsilon: float = 0.001
+  num_parallel: int = 10
+
+  def __post_init__(self):
+    _check_positive(
+        self, 'num_episodes', 'num_final_episodes', 'num_parallel'
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class OnlineConfig:
+  """How long an agent trains online, and what is recorded meanwhile.
+
+  Attributes:
+    num_actor_steps: agent steps in all (the paper: 10 M frames).
+    evaluation_period: agent steps between evaluations; each of them updates
+      the weaning schedule, and there is one more at the end.
+    checkpoint_period: agent steps between checkpoints at least; a checkpoint is
+      taken at the end of an episode.
+    log_period: learner steps between rows of metrics.
+  """
+
+  num_actor_steps: int = 2_500_000
+  evaluation_period: int = 250_000
+  checkpoint_period: int = 50_000
+  log_period: int = 100
+
+  def __post_init__(self):
+    _check_positive(self, *(f.name for f in dataclasses.fields(self)))
+
+
+@dataclasses.dataclass(frozen=True)
+class OfflineConfig:
+  """How long the student learns from the dataset.
+
+  Attributes:
+    num_learner_steps: gradient updates in all (the paper: 1,000,000).
+    evaluation_period: learner steps between evaluations; there is one more at
+      the end.
+    checkpoint_period: learner steps between checkpoints.
+    log_period: learner steps between rows of metrics.
+    max_memory_gib: if the dataset's frames are larger, they are decoded into a
+      memory-mapped file in the run directory instead of memory.
+  """
+
+  num_learner_steps: int = 1_000_000
+  evaluation_period: int = 100_000
+  checkpoint_period: int = 10_000
+  log_period: int = 100
+  max_memory_gib: float = 8.0
+
+  def __post_init__(self):
+    _check_positive(
+        self,
+        'num_learner_steps',
+        'evaluation_period',
+        'checkpoint_period',
+        'log_period',
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class CollectConfig:
+  """What the teacher is made to play for the logs.
+
+  Attributes:
+    num_steps: agent steps at least; the last episode is played to its end.
+    epsilons: exploration rates; episode i plays with epsilons[i % len]. A
+      teacher that sometimes stumbles shows how it recovers.
+    checkpoint_period: agent steps between saves of the log at least.
+    num_parallel: environments that share one batch of the teacher.
+  """
+
+  num_steps: int = 1_000_000
+  epsilons: tuple[float, ...] = (0.0, 0.01, 0.05, 0.1)
+  checkpoint_period: int = 250_000
+  num_parallel: int = 8
+
+  def __post_init__(self):
+    _check_positive(self, 'num_steps', 'checkpoint_period', 'num_parallel')
+    if not self.epsilons or not all(0 <= e <= 1 for e in self.epsilons):
+      raise ValueError(
+          f'epsilons must be probabilities, at least one; got {self.epsilons}.'
+      )
+
+
+@dataclasses.dataclass(frozen=True)
+class TeacherConfig:
+  """Where the teacher comes from.
+
+  Attributes:
+    bundle: folder of a teacher bundle, or the name of one that comes with this
+      package, such as 'pong_dqn'; empty to train one by DQN from scratch with
+      the settings below.
+    network: of a teacher that is trained here.
+    agent: how it learns.
+    online: for how long.
+  """
+
+  bundle: str = ''
+  network: network_config.NatureConfig = network_config.NatureConfig()
+  agent: agent_config.AgentConfig = methods.METHODS['tabula_rasa']
+  online: OnlineConfig = OnlineConfig()

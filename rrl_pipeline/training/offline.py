@@ -1,0 +1,137 @@
+"""The offline stage: QDagger pre-training on the teacher's logged data."""
+
+import os
+import pathlib
+
+from rrl_pipeline.agents import acting
+from rrl_pipeline.agents import config as agent_config_lib
+from rrl_pipeline.agents import learning
+from rrl_pipeline.environments import atari
+from rrl_pipeline.replay import frame_store
+from rrl_pipeline.training import checkpointing
+from rrl_pipeline.training import config as config_lib
+from rrl_pipeline.training import evaluation
+from rrl_pipeline.training import learner_metrics
+from rrl_pipeline.training import metric_log
+from rrl_pipeline.training import progress as progress_lib
+from rrl_pipeline.training import seeding
+from rrl_pipeline.training import timing
+
+_AGENT = 'student'
+
+
+class OfflineTrainer:
+  """Trains the student on a store, resuming from its newest checkpoint."""
+
+  def __init__(
+      self,
+      directory: str | os.PathLike,
+      environment_config: atari.AtariConfig,
+      agent_config: agent_config_lib.AgentConfig,
+      config: config_lib.OfflineConfig,
+      evaluation_config: config_lib.EvaluationConfig,
+      learner: learning.Learner,
+      store: frame_store.FrameStore,
+      seed: int,
+  ):
+    """Opens the stage.
+
+    Args:
+      directory: of its records and checkpoints.
+      environment_config: of the environment that the student is evaluated in.
+      agent_config: how it learns.
+      config: for how long.
+      evaluation_config: how it is evaluated.
+      learner: its networks, untrained.
+      store: the dataset, with the teacher's values.
+      seed: of the run.
+    """
+    directory = pathlib.Path(directory)
+    self._environment_config = environment_config
+    self._agent_config = agent_config
+    self._config = config
+    self._evaluation_config = evaluation_config
+    self._learner = learner
+    self._store = store
+    self._seed = seed
+    self._policy = acting.GreedyPolicy(learner.network)
+    self._checkpointer = checkpointing.Checkpointer(
+        checkpoints(directory), learner.state
+    )
+    self.evaluations = evaluation.EvaluationLog(directory)
+    self._metrics = metric_log.MetricLog(directory)
+    self._means = learner_metrics.MeanMetrics()
+    self.stopwatch = timing.Stopwatch()
+    self._checkpointer.restore()
+    steps = int(learner.num_steps)
+    self.evaluations.truncate_after(steps, 0)
+    self._metrics.truncate_after(steps)
+
+  def run(self) -> None:
+    """Trains until `num_learner_steps` are done."""
+    config = self._config
+    total, start = config.num_learner_steps, int(self._learner.num_steps)
+    with progress_lib.progress(total, start, 'offline', 'updates') as progress:
+      for step in range(start + 1, total + 1):
+        self._learn(step)
+        progress.update(1)
+        is_end = step == total
+        if is_end or step % config.evaluation_period == 0:
+          with self.stopwatch.measure('evaluation'):
+            self._evaluate(step)
+        if is_end or step % config.checkpoint_period == 0:
+          self._write_metrics(step)
+          self._checkpointer.save(step, {})
+        elif step % config.log_period == 0:
+          self._write_metrics(step)
+
+  def _learn(self, step: int) -> None:
+    config = self._agent_config
+    with self.stopwatch.measure('replay'):
+      transitions = self._store.sample(
+          config.batch_size,
+          config.n_step,
+          config.discount,
+          seeding.derive(self._seed, _AGENT, 'offline'),
+          step,
+      )
+    with self.stopwatch.measure('learner'):
+      self._means.add(
+          self._learner.step(
+              transitions, config.distillation_weight, config.learning_rate
+          )
+      )
+
+  def _evaluate(self, step: int) -> None:
+    self.evaluations.append(
+        evaluation.evaluate(
+            self._environment_config,
+            self._evaluation_config,
+            self._policy,
+            evaluation.Progress(
+                agent=_AGENT,
+                stage='offline',
+                seed=self._seed,
+                learner_steps=step,
+                actor_steps=0,
+            ),
+            self._evaluation_config.num_episodes,
+        )
+    )
+
+  def _write_metrics(self, step: int) -> None:
+    values = self._means.take()
+    if values:
+      self._metrics.write(
+          step,
+          {
+              **values,
+              'distillation_weight': self._agent_config.distillation_weight,
+              'learning_rate': self._agent_config.learning_rate,
+          },
+      )
+
+
+def checkpoints(directory: str | os.PathLike) -> pathlib.Path:
+  """Where the stage in `directory` keeps its checkpoints."""
+  return pathlib.Path(directory) / 'checkpoints'

@@ -1,0 +1,252 @@
+"""The stages of the student: offline, online, and the last evaluation."""
+
+import dataclasses
+import os
+import pathlib
+from typing import Any, Mapping
+
+import numpy as np
+
+from rrl_pipeline.agents import acting
+from rrl_pipeline.agents import builder
+from rrl_pipeline.agents import config as agent_config_lib
+from rrl_pipeline.agents import learning
+from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import factory
+from rrl_pipeline.networks import config as network_config_lib
+from rrl_pipeline.rlds import loading
+from rrl_pipeline.teachers import bundle
+from rrl_pipeline.training import checkpointing
+from rrl_pipeline.training import config as config_lib
+from rrl_pipeline.training import evaluation
+from rrl_pipeline.training import offline
+from rrl_pipeline.training import offline_store
+from rrl_pipeline.training import online
+from rrl_pipeline.training import rollouts
+from rrl_pipeline.training import seeding
+from rrl_pipeline.training import teacher as teacher_stage
+
+STUDENT = 'student'
+TABULA_RASA = 'tabula_rasa'
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """What every stage of every agent of a run has in common.
+
+  Attributes:
+    environment: what is played.
+    network: of student and control.
+    evaluation: how they are evaluated.
+    seed: of the run.
+  """
+
+  environment: atari.AtariConfig
+  network: network_config_lib.NatureConfig
+  evaluation: config_lib.EvaluationConfig
+  seed: int
+
+  def learner(
+      self, agent: str, config: agent_config_lib.AgentConfig
+  ) -> learning.Learner:
+    """An untrained learner."""
+    environment = factory.make(self.environment, self.seed)
+    return builder.make_learner(
+        self.network,
+        config,
+        self.observation_shape(),
+        environment.action_spec().num_values,
+        seeding.derive(self.seed, agent, 'network'),
+    )
+
+  def observation_shape(self) -> tuple[int, ...]:
+    size = self.environment.frame_size
+    return (size, size, self.environment.stack_size)
+
+
+def train_offline(
+    directory: str | os.PathLike,
+    task: Task,
+    agent_config: agent_config_lib.AgentConfig,
+    config: config_lib.OfflineConfig,
+    dataset_path: str | os.PathLike,
+    teacher_directory: str | os.PathLike,
+) -> Mapping[str, Any]:
+  """Pre-trains the student on a dataset; returns counts."""
+  teacher = teacher_stage.load(teacher_directory, task.environment)
+  dataset = loading.RldsDataset(dataset_path)
+  size = task.environment.frame_size
+  if dataset.frame_shape != (size, size):
+    raise ValueError(
+        f'The dataset {dataset_path} has frames of {dataset.frame_shape}, the'
+        f' environment of {(size, size)}.'
+    )
+  store = offline_store.open_store(
+      dataset,
+      teacher.num_actions,
+      task.environment.stack_size,
+      directory,
+      config.max_memory_gib,
+  )
+  offline_store.annotate(store, teacher, directory)
+  learner = task.learner(STUDENT, agent_config)
+  trainer = offline.OfflineTrainer(
+      directory,
+      task.environment,
+      agent_config,
+      config,
+      task.evaluation,
+      learner,
+      store,
+      task.seed,
+  )
+  trainer.run()
+  return {
+      'learner_steps': int(learner.num_steps),
+      'dataset_episodes': dataset.num_episodes,
+      'dataset_steps': dataset.num_steps,
+  }
+
+
+def train_online(
+    directory: str | os.PathLike,
+    agent: str,
+    task: Task,
+    agent_config: agent_config_lib.AgentConfig,
+    config: config_lib.OnlineConfig,
+    offline_directory: str | os.PathLike,
+    teacher_directory: str | os.PathLike,
+) -> Mapping[str, Any]:
+  """Trains the student, or the control, online; returns counts.
+
+  The student goes on from what it learned offline with its optimiser's moments
+  kept, its target network set to its online network and an empty replay, as in
+  the authors' code. The control starts from nothing and has no teacher.
+  """
+  learner = task.learner(agent, agent_config)
+  guidance = None
+  if agent == STUDENT:
+    pretrained = checkpointing.Checkpointer(
+        offline.checkpoints(offline_directory), learner.state
+    )
+    if pretrained.restore() is None:
+      raise ValueError(
+          f'{offline_directory} holds no checkpoint of a student. Run'
+          ' --stage=offline first.'
+      )
+    learner.synchronise_target()
+    guidance = teacher_stage.guidance(teacher_directory, task.environment)
+  trainer = online.OnlineTrainer(
+      pathlib.Path(directory) / agent,
+      agent,
+      task.environment,
+      agent_config,
+      config,
+      task.evaluation,
+      learner,
+      task.seed,
+      guidance,
+  )
+  trainer.run()
+  _export(
+      pathlib.Path(directory) / agent / 'bundle',
+      task,
+      learner,
+      trainer,
+      agent_config,
+      teacher_directory if agent == STUDENT else None,
+  )
+  return trainer.counts()
+
+
+def evaluate(
+    directory: str | os.PathLike,
+    agents: tuple[str, ...],
+    task: Task,
+    online_directory: str | os.PathLike,
+) -> Mapping[str, Any]:
+  """Plays more episodes with the finished agents, and films the student."""
+  directory = pathlib.Path(directory)
+  log = evaluation.EvaluationLog(directory)
+  log.truncate_after(-1, -1)
+  environment = factory.make(task.environment, task.seed)
+  policies = {}
+  for agent in agents:
+    exported = bundle.load(
+        pathlib.Path(online_directory) / agent / 'bundle',
+        dataclasses.asdict(task.environment),
+        task.observation_shape(),
+        environment.action_meanings,
+    )
+    policies[agent] = exported.actions
+    lineage = exported.description.lineage
+    log.append(
+        evaluation.evaluate(
+            task.environment,
+            task.evaluation,
+            exported.actions,
+            evaluation.Progress(
+                agent,
+                'evaluate',
+                task.seed,
+                lineage['learner_steps'],
+                lineage['actor_steps'],
+            ),
+            task.evaluation.num_final_episodes,
+        )
+    )
+  film = next(
+      rollouts.play(
+          task.environment,
+          policies[STUDENT],
+          [0],
+          seeding.derive(task.seed, 'film'),
+          lambda _: task.evaluation.epsilon,
+          num_parallel=1,
+          keep_frames=True,
+      )
+  )
+  np.save(directory / 'student_frames.npy', film.frames)
+  return {'episodes': len(log.records)}
+
+
+def _export(
+    directory: pathlib.Path,
+    task: Task,
+    learner: learning.Learner,
+    trainer: online.OnlineTrainer,
+    agent_config: agent_config_lib.AgentConfig,
+    teacher_directory: str | os.PathLike | None,
+) -> None:
+  """Writes the agent as a bundle, so that it can teach the next one."""
+  environment = factory.make(task.environment, task.seed)
+  last = trainer.evaluations.evaluations()[-1]
+  teacher = None
+  if teacher_directory is not None:
+    teacher = dataclasses.asdict(
+        teacher_stage.load(teacher_directory, task.environment).description
+    )
+  bundle.export(
+      directory,
+      learner.network,
+      bundle.Description(
+          kind='q_values',
+          observation_shape=task.observation_shape(),
+          action_meanings=environment.action_meanings,
+          environment=dataclasses.asdict(task.environment),
+          score=teacher_stage.score(
+              np.array([record.episode_return for record in last]),
+              task.evaluation.epsilon,
+              task.environment.game,
+          ),
+          lineage={
+              'seed': task.seed,
+              'network': dataclasses.asdict(task.network),
+              'agent': dataclasses.asdict(agent_config),
+              **trainer.counts(),
+              # The offline updates are a part of what it took.
+              'learner_steps': int(learner.num_steps),
+              'teacher': teacher,
+          },
+      ),
+  )

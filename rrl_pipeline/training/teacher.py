@@ -1,0 +1,188 @@
+"""The teacher stage: takes a teacher bundle, or trains a DQN and makes one."""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+from typing import Any, Mapping
+
+import numpy as np
+
+from rrl_pipeline.agents import acting
+from rrl_pipeline.agents import builder
+from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import factory
+from rrl_pipeline.environments import random_returns
+from rrl_pipeline.teachers import bundle
+from rrl_pipeline.training import config as config_lib
+from rrl_pipeline.training import evaluation
+from rrl_pipeline.training import online
+from rrl_pipeline.training import seeding
+
+_AGENT = 'teacher'
+_BUNDLE = 'bundle'
+_PACKAGED = pathlib.Path(bundle.__file__).parent / 'bundles'
+
+
+def obtain(
+    directory: str | os.PathLike,
+    environment_config: atari.AtariConfig,
+    config: config_lib.TeacherConfig,
+    evaluation_config: config_lib.EvaluationConfig,
+    seed: int,
+    command: str,
+) -> bundle.Description:
+  """Puts a teacher's bundle into `directory`/bundle.
+
+  Args:
+    directory: of the stage.
+    environment_config: the environment that it shall teach in.
+    config: where it comes from.
+    evaluation_config: how a teacher that is trained here is evaluated.
+    seed: of the run.
+    command: the command that trains it, for its lineage.
+
+  Raises:
+    ValueError: if the bundle that was given does not fit the environment.
+  """
+  directory = pathlib.Path(directory)
+  target = directory / _BUNDLE
+  if config.bundle:
+    source = find(config.bundle)
+    _load(source, environment_config)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
+  elif not target.exists():
+    _train(
+        directory, environment_config, config, evaluation_config, seed, command
+    )
+  return bundle.read_description(target)
+
+
+def load(
+    directory: str | os.PathLike, environment_config: atari.AtariConfig
+) -> bundle.BundleTeacher:
+  """The teacher that `obtain` put into `directory`."""
+  return _load(pathlib.Path(directory) / _BUNDLE, environment_config)
+
+
+def find(name: str) -> pathlib.Path:
+  """A folder by its path, or a bundle of this package by its name."""
+  for path in (pathlib.Path(name), _PACKAGED / name):
+    if path.is_dir():
+      return path
+  packaged = sorted(path.name for path in _PACKAGED.glob('*') if path.is_dir())
+  raise ValueError(
+      f'There is no teacher {name!r}: neither a folder of this path nor one of'
+      f' the teachers of this package ({", ".join(packaged) or "none"}). Give'
+      ' --set teacher.bundle=DIR, or an empty one to train a teacher.'
+  )
+
+
+def guidance(
+    directory: str | os.PathLike, environment_config: atari.AtariConfig
+) -> online.Guidance:
+  """The teacher with the scores that the student's are compared with."""
+  teacher = load(directory, environment_config)
+  return online.Guidance(
+      teacher=teacher,
+      teacher_return=teacher.description.score['mean_return'],
+      random_return=random_returns.random_return(environment_config.game),
+  )
+
+
+def score(
+    returns: np.ndarray, epsilon: float, game: str
+) -> Mapping[str, Any]:
+  """A bundle's record of its evaluation."""
+  return {
+      'mean_return': float(np.mean(returns)),
+      'std_return': float(np.std(returns)),
+      'num_episodes': len(returns),
+      'epsilon': epsilon,
+      'random_return': random_returns.random_return(game),
+  }
+
+
+def _load(
+    path: pathlib.Path, environment_config: atari.AtariConfig
+) -> bundle.BundleTeacher:
+  environment = factory.make(environment_config, 0)
+  return bundle.load(
+      path,
+      dataclasses.asdict(environment_config),
+      (
+          *environment.observation_spec().shape,
+          environment_config.stack_size,
+      ),
+      environment.action_meanings,
+  )
+
+
+def _train(
+    directory: pathlib.Path,
+    environment_config: atari.AtariConfig,
+    config: config_lib.TeacherConfig,
+    evaluation_config: config_lib.EvaluationConfig,
+    seed: int,
+    command: str,
+) -> None:
+  environment = factory.make(environment_config, 0)
+  observation_shape = (
+      *environment.observation_spec().shape,
+      environment_config.stack_size,
+  )
+  learner = builder.make_learner(
+      config.network,
+      config.agent,
+      observation_shape,
+      environment.action_spec().num_values,
+      seeding.derive(seed, _AGENT, 'network'),
+  )
+  trainer = online.OnlineTrainer(
+      directory,
+      _AGENT,
+      environment_config,
+      config.agent,
+      config.online,
+      evaluation_config,
+      learner,
+      seed,
+  )
+  trainer.run()
+  records = evaluation.evaluate(
+      environment_config,
+      evaluation_config,
+      acting.GreedyPolicy(learner.network),
+      evaluation.Progress(
+          _AGENT,
+          'teacher',
+          seed,
+          int(learner.num_steps),
+          trainer.actor_steps,
+      ),
+      evaluation_config.num_final_episodes,
+  )
+  returns = np.array([record.episode_return for record in records])
+  bundle.export(
+      directory / _BUNDLE,
+      learner.network,
+      bundle.Description(
+          kind='q_values',
+          observation_shape=observation_shape,
+          action_meanings=environment.action_meanings,
+          environment=dataclasses.asdict(environment_config),
+          score=score(
+              returns, evaluation_config.epsilon, environment_config.game
+          ),
+          lineage={
+              'command': command,
+              'seed': seed,
+              'network': dataclasses.asdict(config.network),
+              'agent': dataclasses.asdict(config.agent),
+              'online': dataclasses.asdict(config.online),
+              **trainer.counts(),
+              'teacher': None,
+          },
+      ),
+  )

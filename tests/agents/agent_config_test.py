@@ -1,0 +1,49 @@
+"""Tests of the agents' settings: the paper's numbers, and what is refused."""
+
+import pytest
+
+from rrl_pipeline.agents import config
+from rrl_pipeline.agents import methods
+
+
+def test_qdagger_has_the_papers_settings():
+  agent = methods.METHODS['qdagger']
+  assert agent.distillation_weight == 3.0 and agent.temperature == 0.1
+  assert (agent.learning_rate, agent.weaned_learning_rate) == (1e-4, 1e-5)
+  assert agent.adam_epsilon == 1.5e-4
+  assert (agent.n_step, agent.discount, agent.batch_size) == (3, 0.99, 32)
+  assert agent.weaning_steps == 1_500_000
+  assert (agent.min_replay_steps, agent.replay_capacity) == (20_000, 1_000_000)
+  # Every 8,000 agent steps, at one update in four.
+  assert agent.target_update_period * agent.update_period == 8_000
+
+
+def test_tabula_rasa_is_the_same_student_without_a_teacher():
+  student, alone = methods.METHODS['qdagger'], methods.METHODS['tabula_rasa']
+  assert alone.distillation_weight == 0
+  assert alone.learning_rate == alone.weaned_learning_rate == 6.25e-5
+  assert (alone.epsilon_start, alone.epsilon_decay_steps) == (1.0, 50_000)
+  for name in ('n_step', 'discount', 'batch_size', 'adam_epsilon',
+               'update_period', 'target_update_period', 'min_replay_steps'):
+    assert getattr(alone, name) == getattr(student, name)
+
+
+@pytest.mark.parametrize(
+    'settings, message',
+    [
+        ({'n_step': 0}, 'n_step must be at least 1, got 0'),
+        ({'batch_size': 0}, 'batch_size must be at least 1'),
+        ({'target_update_period': 0}, 'target_update_period must be at least 1'),
+        ({'update_period': -1}, 'update_period must be at least 1, got -1'),
+        ({'min_replay_steps': 0}, 'min_replay_steps must be at least 1'),
+        ({'replay_capacity': 0}, 'replay_capacity must be at least 1'),
+        ({'discount': 0.0}, r'discount must be in \(0, 1\], got 0.0'),
+        ({'discount': 1.01}, r'discount must be in \(0, 1\], got 1.01'),
+        ({'temperature': 0.0}, 'temperature must be positive, got 0.0'),
+        ({'distillation_weight': -1.0}, 'must not be negative, got -1.0'),
+        ({'replay_capacity': 19_999}, r'19999\) must hold min_replay_steps'),
+    ],
+)
+def test_impossible_settings_are_refused(settings, message):
+  with pytest.raises(ValueError, match=message):
+    config.AgentConfig(**settings)

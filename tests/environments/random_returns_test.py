@@ -1,0 +1,29 @@
+"""Tests of the table of random returns."""
+
+from ale_py import roms
+import pytest
+
+from rrl_pipeline.environments import random_returns
+
+
+def test_the_papers_games_have_the_papers_scores():
+  # From the authors' table; also what their figures are normalised with.
+  expected = {
+      'Asterix': 210, 'BeamRider': 363.9, 'Bowling': 23.1, 'Breakout': 1.7,
+      'Enduro': 0, 'MsPacman': 307.3, 'Qbert': 163.9, 'Riverraid': 1338.5,
+      'Seaquest': 68.4, 'SpaceInvaders': 148,
+  }
+  for game, value in expected.items():
+    assert random_returns.random_return(game) == value
+  assert random_returns.random_return('Pong') == -20.7
+
+
+def test_every_game_of_the_table_is_a_game():
+  assert len(random_returns.RANDOM_RETURNS) == 57
+  names = {name.replace('_', '') for name in roms.get_all_rom_ids()}
+  assert {game.lower() for game in random_returns.RANDOM_RETURNS} <= names
+
+
+def test_a_game_without_a_value_is_named():
+  with pytest.raises(ValueError, match="no random return .* 'Adventure'"):
+    random_returns.random_return('Adventure')

@@ -1,0 +1,62 @@
+"""Tests that serialised records are what TFDS itself would have written."""
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from rrl_pipeline import types
+from rrl_pipeline.logs import reader
+from rrl_pipeline.rlds import encoding
+from rrl_pipeline.rlds import png
+from rrl_pipeline.rlds import schema
+from rrl_pipeline.rlds import tf_example
+from rrl_pipeline.testing import replay_logs
+
+
+@pytest.mark.parametrize('end', list(types.EpisodeEnd))
+@pytest.mark.parametrize('length', [1, 6])
+def test_equal_to_the_serializer_of_tfds(end, length):
+  logged = replay_logs.random_episode(np.random.default_rng(0), length, end=end)
+  span = reader.EpisodeSpan(1, 2, 33, length, 3, end, complete_start=False)
+  encoder = png.PngEncoder((84, 84), png.ZLIB)
+  episode = encoding.encode(
+      reader.EpisodeStream(
+          span, logged.actions, logged.rewards, iter([logged.observations])
+      ),
+      encoder,
+  )
+  record = schema.to_record(episode, 'dataset/Größe_1', encoder.blank)
+  features = schema.atari_features()
+  serializer = tfds.core.example_serializer.ExampleSerializer(
+      features.get_serialized_info()
+  )
+  expected = serializer.serialize_example(features.encode_example(record))
+  found = tf_example.serialize(record)
+  assert tf_example.parse(found) == tf_example.parse(expected)
+
+
+def test_same_record_gives_same_bytes():
+  record = {'a': np.int64(1), 'b': 'x', 'c': {'d': np.ones(3, np.float32)}}
+  shuffled = {name: record[name] for name in ('c', 'b', 'a')}
+  assert tf_example.serialize(record) == tf_example.serialize(shuffled)
+
+
+def test_values_of_every_kind():
+  feature = tf_example.parse(
+      tf_example.serialize({
+          'flag': np.array([True, False]),
+          'number': 3,
+          'text': 'ü',
+          'group': {'frames': [b'a', b'b'], 'real': 0.5},
+      })
+  ).features.feature
+  assert list(feature['flag'].int64_list.value) == [1, 0]
+  assert list(feature['number'].int64_list.value) == [3]
+  assert list(feature['text'].bytes_list.value) == ['ü'.encode()]
+  assert list(feature['group/frames'].bytes_list.value) == [b'a', b'b']
+  assert list(feature['group/real'].float_list.value) == [0.5]
+
+
+def test_other_values_are_refused():
+  with pytest.raises(TypeError, match='a/b is <U1, which is no feature'):
+    tf_example.serialize({'a': {'b': ['x']}})
