@@ -1,11 +1,11 @@
 """Converts a replay log into a TFDS dataset in the RLDS format, with Beam.
 
-  python beam_jobs/build_rlds.py --log_dir=DIR --data_dir=DIR --game=Pong --run=1
+  python beam_jobs/build_rlds.py --log_dir=DIR --data_dir=DIR --game=Pong
 
 makes DATA_DIR/atari_replay/Pong_run_1/1.0.0. It can be killed at any time; the
 same command again goes on where it was. Flags that are not listed below go to
-Beam, for example --runner=FlinkRunner, or --direct_running_mode=multi_processing
---direct_num_workers=8 for eight processes on this machine.
+Beam, for example --runner=FlinkRunner, or --direct_num_workers=8
+--direct_running_mode=multi_processing for eight processes on this machine.
 """
 
 import argparse
@@ -16,11 +16,10 @@ import logging
 import os
 import shutil
 import sys
-from typing import Any, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 import tensorflow_datasets as tfds
 
-import rrl_pipeline
 from rrl_pipeline.beam_jobs import conversion_plan
 from rrl_pipeline.beam_jobs import execution
 from rrl_pipeline.beam_jobs import finalize
@@ -34,7 +33,9 @@ from rrl_pipeline.rlds import validation
 
 # The dataset is a plug-in of this job, known by name as to TFDS itself: it lies
 # a layer above.
-_BUILDER_MODULE = 'rrl_pipeline.datasets.atari_replay.atari_replay_dataset_builder'
+_BUILDER_MODULE = (
+    'rrl_pipeline.datasets.atari_replay.atari_replay_dataset_builder'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +106,8 @@ class Summary:
 
   def __str__(self) -> str:
     return (
-        f'{self.path}: {self.episodes} episodes, {self.transitions} transitions, '
-        f'{self.steps} steps, {self.num_bytes / 1e6:.1f} MB; '
+        f'{self.path}: {self.episodes} episodes, {self.transitions} '
+        f'transitions, {self.steps} steps, {self.num_bytes / 1e6:.1f} MB; '
         f'{self.rejected_episodes} episodes rejected'
     )
 
@@ -129,99 +130,151 @@ def convert(
     execution.BeamJobError: if the Beam job failed.
   """
   runner_args = execution.runner_args(pipeline_args)
-  log = dopamine.DopamineLogConfig(
-      config.log_dir, config.checkpoints, config.stack_size
+  log_reader = dopamine.DopamineReader(
+      dopamine.DopamineLogConfig(
+          config.log_dir, config.checkpoints, config.stack_size
+      )
   )
-  log_reader = dopamine.DopamineReader(log)
   index = log_reader.index()
   if index.frame_shape != schema.ATARI_FRAME_SHAPE:
     raise reader.LogError(
         f'the frames of {config.log_dir} are {index.frame_shape}; '
         f'{schema.ATARI_DATASET} holds frames of {schema.ATARI_FRAME_SHAPE}'
     )
-  compressor = config.png_compressor
-  if compressor == 'auto':
-    compressor = png.default_compressor()
-  numbers = ','.join(map(str, index.checkpoints))
-  options = {
-      'checkpoints': numbers,
-      'num_shards': config.num_shards,
-      'stack_size': config.stack_size,
-      'num_actions': config.num_actions,
-      'png_compressor': compressor,
-      'converter': rrl_pipeline.__version__,
-  }
-  sources = {
-      str(number): [dataclasses.asdict(file) for file in files]
-      for number, files in index.sources.items()
-  }
-  builder = _make_builder(config)
+  identity = _identify(config, index)
+  builder = _builder_module().Builder(
+      config=schema.config_name(config.game, config.run),
+      data_dir=config.data_dir,
+  )
   version_dir = os.fspath(builder.data_path)
-  summary = _finished(version_dir, options, sources)
+  summary = _finished(version_dir, identity)
   if summary is not None:
     return summary
   work = work_directory.WorkDirectory.beside(version_dir)
   with work.locked():
     # Another process may have finished between the look and the lock.
-    summary = _finished(version_dir, options, sources)
-    if summary is not None:
-      return summary
-    if work.begin(options, sources):
-      execution.say(f'the log has changed since {work.root} was begun: starting anew')
-    for warning in index.warnings:
-      execution.say(f'warning: {warning}')
-    job = transforms.ConversionJob(
-        log=dataclasses.replace(log, checkpoints=numbers),
-        work_dir=work.root,
-        dataset=builder.name,
-        config=builder.builder_config.name,
-        compressor=compressor,
-        limits=validation.Limits(
-            config.num_actions, config.stack_size, index.ends_marked
-        ),
-    )
-    units = conversion_plan.plan_units(
-        index.spans,
-        config.num_shards,
-        builder.name,
-        _builder_module().SPLIT,
-        conversion_plan.fingerprint(options, sources),
-    )
-    execution.convert_units(job, units, log_reader, index, runner_args)
-    manifests = finalize.collect_manifests(work, units, index)
-    rejected = finalize.write_rejects(
-        work, manifests, config.max_rejected_fraction
-    )
-    summary = Summary(
-        path=version_dir,
-        episodes=sum(m['episodes'] for m in manifests),
-        transitions=sum(m['transitions'] for m in manifests),
-        steps=sum(m['steps'] for m in manifests),
-        num_bytes=sum(m['record_bytes'] for m in manifests),
-        rejected_episodes=rejected,
-        padding=index.accounting.padding,
-        left_out=index.accounting.left_out,
-    )
-    totals = dataclasses.asdict(summary)
-    del totals['path']  # A dataset may be moved.
-    finalize.publish(
-        builder,
-        _builder_module().SPLIT,
-        work,
-        manifests,
-        metadata={
-            'options': options,
-            'sources': sources,
-            'totals': totals,
-            'shards': [
-                {name: m[name] for name in ('shard', 'file_bytes', 'sha256')}
-                for m in manifests
-            ],
-            'log': dict(index.metadata),
-            'warnings': list(index.warnings),
-        },
-    )
+    summary = _finished(version_dir, identity)
+    if summary is None:
+      if work.begin(identity.options, identity.sources):
+        execution.say(
+            f'the log has changed since {work.root} was begun: starting anew'
+        )
+      for warning in index.warnings:
+        execution.say(f'warning: {warning}')
+      manifests = _write_shards(
+          config, identity, builder, work, log_reader, index, runner_args
+      )
+      summary = _publish(config, identity, builder, work, index, manifests)
     shutil.rmtree(work.root)
+  return summary
+
+
+@dataclasses.dataclass(frozen=True)
+class _Identity:
+  """What decides the contents of a dataset.
+
+  Attributes:
+    options: of the conversion.
+    sources: the log's files, by checkpoint.
+  """
+
+  options: dict[str, Any]
+  sources: dict[str, Any]
+
+
+def _identify(config: BuildRldsConfig, index: reader.LogIndex) -> _Identity:
+  compressor = config.png_compressor
+  if compressor == 'auto':
+    compressor = png.default_compressor()
+  return _Identity(
+      options={
+          'checkpoints': ','.join(map(str, index.checkpoints)),
+          'num_shards': config.num_shards,
+          'stack_size': config.stack_size,
+          'num_actions': config.num_actions,
+          'png_compressor': compressor,
+          'record_format': schema.RECORD_FORMAT,
+      },
+      sources={
+          str(number): [dataclasses.asdict(file) for file in files]
+          for number, files in index.sources.items()
+      },
+  )
+
+
+def _write_shards(
+    config: BuildRldsConfig,
+    identity: _Identity,
+    builder: tfds.core.DatasetBuilder,
+    work: work_directory.WorkDirectory,
+    log_reader: reader.LogReader,
+    index: reader.LogIndex,
+    runner_args: Sequence[str],
+) -> list[dict[str, Any]]:
+  """Writes the shards that are not there yet; returns the manifests of all."""
+  job = transforms.ConversionJob(
+      # By number: a checkpoint that is written meanwhile changes nothing.
+      log=dopamine.DopamineLogConfig(
+          config.log_dir, identity.options['checkpoints'], config.stack_size
+      ),
+      work_dir=work.root,
+      dataset=builder.name,
+      config=builder.builder_config.name,
+      compressor=identity.options['png_compressor'],
+      limits=validation.Limits(
+          config.num_actions, config.stack_size, index.ends_marked
+      ),
+  )
+  units = conversion_plan.plan_units(
+      index.spans,
+      config.num_shards,
+      builder.name,
+      _builder_module().SPLIT,
+      conversion_plan.fingerprint(identity.options, identity.sources),
+  )
+  execution.convert_units(job, units, log_reader, index, runner_args)
+  return finalize.collect_manifests(work, units, index)
+
+
+def _publish(
+    config: BuildRldsConfig,
+    identity: _Identity,
+    builder: tfds.core.DatasetBuilder,
+    work: work_directory.WorkDirectory,
+    index: reader.LogIndex,
+    manifests: Sequence[Mapping[str, Any]],
+) -> Summary:
+  """Makes the shards a dataset, unless too many episodes broke a rule."""
+  rejected = finalize.write_rejects(
+      work, manifests, config.max_rejected_fraction
+  )
+  totals = {
+      'episodes': sum(m['episodes'] for m in manifests),
+      'transitions': sum(m['transitions'] for m in manifests),
+      'steps': sum(m['steps'] for m in manifests),
+      'num_bytes': sum(m['record_bytes'] for m in manifests),
+      'rejected_episodes': rejected,
+      'padding': index.accounting.padding,
+      'left_out': index.accounting.left_out,
+  }
+  summary = Summary(path=os.fspath(builder.data_path), **totals)
+  finalize.publish(
+      builder,
+      _builder_module().SPLIT,
+      work,
+      manifests,
+      metadata={
+          'options': identity.options,
+          'sources': identity.sources,
+          'totals': totals,
+          'shards': [
+              {name: m[name] for name in ('shard', 'file_bytes', 'sha256')}
+              for m in manifests
+          ],
+          'log': dict(index.metadata),
+          'warnings': list(index.warnings),
+      },
+  )
   return summary
 
 
@@ -229,16 +282,7 @@ def _builder_module() -> Any:
   return importlib.import_module(_BUILDER_MODULE)
 
 
-def _make_builder(config: BuildRldsConfig) -> tfds.core.DatasetBuilder:
-  return _builder_module().Builder(
-      config=schema.config_name(config.game, config.run),
-      data_dir=config.data_dir,
-  )
-
-
-def _finished(
-    version_dir: str, options: dict[str, Any], sources: dict[str, Any]
-) -> Optional[Summary]:
+def _finished(version_dir: str, identity: _Identity) -> Optional[Summary]:
   """The summary of a dataset that is complete, None if there is none.
 
   Raises:
@@ -252,8 +296,10 @@ def _finished(
         f'{version_dir} exists, but was not made by this program; convert to '
         'another --data_dir or --run, or delete it'
     )
-  work_directory.check_options(metadata['options'], options, version_dir)
-  if metadata['sources'] != sources:
+  work_directory.check_options(
+      metadata['options'], identity.options, version_dir
+  )
+  if metadata['sources'] != identity.sources:
     raise work_directory.OtherJobError(
         f'{version_dir} was made from another version of the log; convert to '
         'another --data_dir or --run, or delete that folder to convert again'
@@ -315,6 +361,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
   ) as error:
     execution.say(f'error: {error}')
     return 1
+  except KeyboardInterrupt:
+    execution.say('interrupted; the same command again goes on from here')
+    return 130
   print(summary)
   return 0
 

@@ -143,7 +143,7 @@ def estimate_cost(
     sources: Mapping[int, Sequence[reader.SourceFile]],
     compressor: str,
 ) -> Cost:
-  """Encodes a few frames of the first unit to tell what all of them will take."""
+  """Encodes a few frames of the first unit to tell what all will take."""
   encoder = png.PngEncoder(schema.ATARI_FRAME_SHAPE, compressor)
   episodes = log_reader.read(units[0].spans[:1])
   block = next(next(episodes).frames)

@@ -31,8 +31,8 @@ def runner_args(pipeline_args: Sequence[str]) -> list[str]:
   args = list(pipeline_args)
   if any('multi_threading' in arg for arg in args):
     raise ValueError(
-        'direct_running_mode=multi_threading has been seen to lose records; use '
-        '--direct_running_mode=multi_processing'
+        'direct_running_mode=multi_threading has been seen to lose records; '
+        'use --direct_running_mode=multi_processing'
     )
   # Beam's own default begins by trying to download a runner.
   if not any(arg.split('=')[0] == '--runner' for arg in args):

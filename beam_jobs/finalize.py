@@ -1,4 +1,4 @@
-"""Proves that the shards hold what the log held, and makes them a TFDS dataset."""
+"""Proves that shards hold what the log held, and makes them a TFDS dataset."""
 
 import hashlib
 import json
@@ -132,8 +132,8 @@ def write_rejects(
         f'{len(rejected)} of {written + len(rejected)} episodes break a rule '
         f'({fraction:.2%}; --max_rejected_fraction={max_rejected_fraction:g}). '
         f'The first, episode {first["episode"]} of checkpoint '
-        f'{first["checkpoint"]}: {"; ".join(first["reasons"].values())}. All are '
-        f'listed in {path}'
+        f'{first["checkpoint"]}: {"; ".join(first["reasons"].values())}. All '
+        f'are listed in {path}'
     )
   return len(rejected)
 
@@ -186,5 +186,6 @@ def _remove_strangers(directory: str, shards: Sequence[str]) -> None:
 
 def published_metadata(version_dir: str) -> Optional[dict[str, Any]]:
   """What `publish` was given for a finished dataset; None if there is none."""
-  metadata = work_directory.read_json(os.path.join(version_dir, 'metadata.json'))
+  path = os.path.join(version_dir, 'metadata.json')
+  metadata = work_directory.read_json(path)
   return None if metadata is None else metadata.get(METADATA_KEY)

@@ -1,9 +1,9 @@
 """The Beam side of the conversion: one work unit in, one shard on disk out.
 
-Frames never travel between transforms. A worker reads its episodes from the log,
-encodes them, writes them to one shard and then a manifest; only a few numbers go
-back. So the graph is a line without side outputs, which every runner can
-execute, and a unit that is done once need not be done again. Nothing here
+Frames never travel between transforms. A worker reads its episodes from the
+log, encodes them, writes them to one shard and then a manifest; only a few
+numbers go back. So the graph is a line without side outputs, which every runner
+can execute, and a unit that is done once need not be done again. Nothing here
 imports TensorFlow, which would cost each worker seconds and half a gigabyte.
 """
 
@@ -74,7 +74,7 @@ class WorkUnit:
 
 
 class _HashingFile:
-  """A file to write to that keeps the length and the SHA-256 of its contents."""
+  """A file to write to that keeps its length and its SHA-256."""
 
   def __init__(self, file: BinaryIO):
     self._file = file

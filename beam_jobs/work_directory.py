@@ -84,8 +84,8 @@ class WorkDirectory:
       except BlockingIOError as error:
         file.seek(0)
         raise BusyError(
-            f'{self.root} is in use by {file.read().strip()}; wait until it has '
-            'finished, or convert to another --data_dir'
+            f'{self.root} is in use by {file.read().strip()}; wait until it '
+            'has finished, or convert to another --data_dir'
         ) from error
       file.truncate(0)
       file.write(f'process {os.getpid()} on {socket.gethostname()}\n')
@@ -160,9 +160,9 @@ def check_options(
   ]
   if differing:
     raise OtherJobError(
-        f'{where} was made with other options: {"; ".join(differing)}. Give the '
-        'same ones again, convert to another --data_dir or --run, or delete '
-        'that folder to start anew'
+        f'{where} was made with other options: {"; ".join(differing)}. Give '
+        'the same ones again, convert to another --data_dir or --run, or '
+        'delete that folder to start anew'
     )
 
 

@@ -24,7 +24,7 @@ def _config(name: str) -> Optional[tfds.core.BuilderConfig]:
     return None
   return tfds.core.BuilderConfig(
       name=name,
-      description=f"Run {match['run']} of an agent that learnt {match['game']}.",
+      description=f"Run {match['run']} of an agent learning {match['game']}.",
   )
 
 

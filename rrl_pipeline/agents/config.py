@@ -63,6 +63,14 @@ class AgentConfig:
         raise ValueError(
             f'{name} must be at least 1, got {getattr(self, name)}.'
         )
+    for name in ('learning_rate', 'weaned_learning_rate', 'adam_epsilon'):
+      if getattr(self, name) <= 0:
+        raise ValueError(f'{name} must be positive, got {getattr(self, name)}.')
+    for name in ('epsilon_start', 'epsilon_end'):
+      if not 0 <= getattr(self, name) <= 1:
+        raise ValueError(
+            f'{name} must be a probability, got {getattr(self, name)}.'
+        )
     if not 0 < self.discount <= 1:
       raise ValueError(f'discount must be in (0, 1], got {self.discount}.')
     if self.temperature <= 0:

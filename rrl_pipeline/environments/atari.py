@@ -56,7 +56,8 @@ def _rom_name(game: str) -> str:
   """'SpaceInvaders' → 'space_invaders', the name under which ale-py ships it."""
   name = ''.join(f'_{c.lower()}' if c.isupper() else c for c in game)
   name = name.lstrip('_')
-  if name not in roms.get_all_rom_ids():
+  # Names of datasets and random returns are in CamelCase too.
+  if game[:1].islower() or name not in roms.get_all_rom_ids():
     raise ValueError(
         f'Unknown Atari game {game!r}; expected a name in CamelCase such as'
         " 'Pong', 'SpaceInvaders' or 'MsPacman'."

@@ -147,7 +147,10 @@ def _episode_frames(
   """The frames of an episode, after checking the padding before them."""
   for block in entries.frames(span.first_add - span.padding, span.first_add):
     if block.any():
-      raise dopamine_spans.padding_error(span.first_add, 'a frame that is not all zero')
+      entries.finish()  # A damaged file is the likelier reason, and is named.
+      raise dopamine_spans.padding_error(
+          span.first_add, 'a frame that is not all zero'
+      )
   yield from entries.frames(span.first_add, span.first_add + span.length)
 
 

@@ -77,9 +77,9 @@ def check_same_run(earlier: Piece, later: Piece, entries: 'Entries') -> None:
     if not np.array_equal(*both, equal_nan=element == files.REWARD):
       raise reader.LogError(
           f'checkpoints {earlier.checkpoint.number} and '
-          f'{later.checkpoint.number} of {later.checkpoint.directory} both hold '
-          f'entries {first} to {end - 1}, but their {element} differ: they are '
-          'not of one run; convert them one by one with --checkpoints'
+          f'{later.checkpoint.number} of {later.checkpoint.directory} both '
+          f'hold entries {first} to {end - 1}, but their {element} differ: '
+          'they are not of one run; convert them one by one with --checkpoints'
       )
 
 

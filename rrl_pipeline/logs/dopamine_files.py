@@ -87,8 +87,8 @@ def list_checkpoints(directory: str) -> Listing:
       elements.setdefault(int(match['number']), set()).add(match['element'])
   if not elements:
     raise reader.LogError(
-        f'{directory} holds no Dopamine replay checkpoint: expected files named '
-        f'{OBSERVATION}_ckpt.<number>.gz, found '
+        f'{directory} holds no Dopamine replay checkpoint: expected files '
+        f'named {OBSERVATION}_ckpt.<number>.gz, found '
         f'{", ".join(names[:5]) or "nothing"}{_guess(directory, names)}'
     )
   sentinels = (_SENTINEL_PATTERN.match(name) for name in names)

@@ -34,7 +34,13 @@ class PieceColumns:
     self._entries = entries
     checkpoint = piece.checkpoint
     slots = checkpoint.slots(piece.first_add, piece.end_add)
-    self.terminal = entries.array(checkpoint, files.TERMINAL)[slots] != 0
+    terminal = entries.array(checkpoint, files.TERMINAL)[slots]
+    if terminal.max() > 1:
+      raise reader.LogError(
+          f'{checkpoint.path(files.TERMINAL)} holds {terminal.max()} for entry '
+          f'{piece.first_add + int(terminal.argmax())}; expected 0 or 1'
+      )
+    self.terminal = terminal != 0
     is_end = self.terminal.copy()
     if checkpoint.has_end_indices:
       marked = files.read_end_indices(

@@ -157,8 +157,8 @@ class DopamineLogWriter:
     frames = self._store[files.OBSERVATION]
     if observation.shape != frames.shape[1:] or observation.dtype != np.uint8:
       raise ValueError(
-          f'the observation is {observation.dtype} {observation.shape}; the log '
-          f'holds uint8 {frames.shape[1:]}'
+          f'the observation is {observation.dtype} {observation.shape}; the '
+          f'log holds uint8 {frames.shape[1:]}'
       )
     if self._starts_episode:
       for _ in range(self._stack_size - 1):
@@ -226,7 +226,9 @@ class DopamineLogWriter:
     ) % self._capacity
 
   @contextlib.contextmanager
-  def _replacing_gzip(self, element: str, checkpoint: int) -> Iterator[BinaryIO]:
+  def _replacing_gzip(
+      self, element: str, checkpoint: int
+  ) -> Iterator[BinaryIO]:
     path = files.path_of(self._directory, element, checkpoint)
     with atomic.replacing(path) as raw:
       # No time stamp and no name, so that equal contents are equal files.

@@ -151,7 +151,7 @@ class RowStream:
     return rows
 
   def read_into(self, rows: np.ndarray) -> None:
-    """Fills `rows`, C-contiguous and of the file's dtype, with the next rows."""
+    """Fills `rows`, C-contiguous and of the file's dtype, with what follows."""
     self._fill(memoryview(rows).cast('B'))
     self.position += len(rows)
 
@@ -167,12 +167,15 @@ class RowStream:
   def finish(self) -> None:
     """Reads to the end, which checks the checksum, and closes the file."""
     self.skip(self.shape[0] - self.position)
+    surplus = 0
     with named_errors(self._path):
-      if self._file.read(1):
-        raise reader.LogError(
-            f'{self._path} holds more data than its array {self.shape}'
-        )
+      while data := self._file.read(1 << 20):
+        surplus += len(data)
     self.close()
+    if surplus:
+      raise reader.LogError(
+          f'{self._path} holds {surplus} bytes more than its array {self.shape}'
+      )
 
   def _fill(self, buffer: memoryview) -> None:
     filled = 0

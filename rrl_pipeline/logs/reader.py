@@ -1,9 +1,9 @@
 """What the conversion asks of a log, whatever its format.
 
 A reader answers in two steps. `index` looks only at the small arrays and says
-which episodes the log holds, where they lie and what was left out; it runs once,
-in the main process. `read` then hands out the frames of any of those episodes as
-a stream of blocks; it runs in the workers, each on its own share of episodes.
+which episodes the log holds, where they lie and what was left out; it runs
+once, in the main process. `read` then hands out the frames of any of those
+episodes as a stream of blocks; it runs in the workers, each on its own share.
 """
 
 import dataclasses

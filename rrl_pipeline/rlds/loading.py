@@ -4,6 +4,7 @@ import os
 import pathlib
 from typing import Iterator, Mapping
 
+from google.protobuf import json_format
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -41,36 +42,44 @@ class RldsDataset:
     self.path = pathlib.Path(path)
     try:
       self._builder = tfds.builder_from_directory(os.fspath(path))
-      features = self._builder.info.features[schema.STEPS]
+      features = self._builder.info.features[schema.STEPS].feature
     except (
         tfds.core.DatasetNotFoundError,
         tfds.core.dataset_info.DatasetInfoFileError,
+        AttributeError,  # The feature holds no others.
         FileNotFoundError,
         KeyError,
+        json_format.ParseError,
     ) as error:
       raise ValueError(
           f'{path} holds no RLDS dataset: expected a TFDS version folder with'
           f' dataset_info.json and a feature {schema.STEPS!r}, such as'
           ' DATA_DIR/atari_replay/Pong_run_1/1.0.0.'
       ) from error
-    missing = [name for name in _STEP_FIELDS if name not in features.feature]
+    missing = [name for name in _STEP_FIELDS if name not in features]
     if missing or _SPLIT not in self._builder.info.splits:
       raise ValueError(
           f'The dataset {path} lacks the step fields {missing}.'
           if missing
           else f'The dataset {path} has no split {_SPLIT!r}.'
       )
-    shape = features.feature[schema.OBSERVATION].shape
+    shape = features[schema.OBSERVATION].shape
     if len(shape) != 3 or shape[-1] != 1:
       raise ValueError(
           f'The dataset {path} has observations of shape {shape}; expected'
           ' single grey frames (H, W, 1).'
       )
     self.frame_shape = tuple(shape[:-1])
-    lengths = [
-        len(episode[schema.STEPS][schema.IS_LAST])
-        for episode in self._raw_episodes().as_numpy_iterator()
-    ]
+    try:
+      lengths = [
+          len(episode[schema.STEPS][schema.IS_LAST])
+          for episode in self._raw_episodes().as_numpy_iterator()
+      ]
+    except tf.errors.OpError as error:
+      raise ValueError(
+          f'The dataset {path} is damaged: {_reason(error)}. Copy it or build'
+          ' it anew.'
+      ) from error
     self.num_episodes = len(lengths)
     self.num_steps = sum(lengths)
 
@@ -97,6 +106,11 @@ class RldsDataset:
     )
 
 
+def _reason(error: tf.errors.OpError) -> str:
+  """The message without TensorFlow's names of devices and operations."""
+  return error.message.rpartition('}} ')[-1].partition(' [Op:')[0]
+
+
 def _decode(episode: Mapping[str, tf.Tensor]) -> Mapping[str, tf.Tensor]:
   steps = dict(episode[schema.STEPS])
   steps[schema.OBSERVATION] = tf.map_fn(
@@ -120,10 +134,13 @@ def _rows(
         f' environment has the actions 0 to {num_actions - 1}. Is it a dataset'
         ' of another game?'
     )
-  if not np.all(np.isfinite(steps[schema.REWARD])):
+  if not np.all(np.isfinite(steps[schema.REWARD][~is_last])):
     raise ValueError(f'{where}: a reward is not finite.')
   if is_last[:-1].any() or not is_last[-1]:
     raise ValueError(f'{where}: is_last is not true of exactly the last step.')
+  is_terminal = steps[schema.IS_TERMINAL].astype(bool)
+  if is_terminal[:-1].any():
+    raise ValueError(f'{where}: is_terminal is true before the last step.')
   count = len(actions)
   # Datasets by others do not say that a start is missing: they are whole.
   is_whole = bool(episode.get(schema.COMPLETE_START, True))
@@ -133,7 +150,7 @@ def _rows(
       reward=steps[schema.REWARD].astype(np.float32),
       is_first=np.arange(count) == 0,
       is_last=is_last,
-      is_terminal=steps[schema.IS_TERMINAL].astype(bool),
+      is_terminal=is_terminal,
       is_padded=np.full(count, is_whole),
       teacher_values=np.zeros((count, num_actions), np.float32),
   )

@@ -1,8 +1,8 @@
 """Writes grey frames as PNG, losslessly, faster and smaller than libpng.
 
 libpng chooses a filter for every line of an image, which costs time and makes
-the flat areas of Atari frames compress worse. Without filters a Pong frame takes
-a fifth less space and, compressed by ISA-L, a tenth of the time.
+the flat areas of Atari frames compress worse. Without filters a Pong frame
+takes a fifth less space by zlib, and a tenth of the time by ISA-L.
 """
 
 import struct
@@ -44,10 +44,10 @@ def _compress(compressor: str) -> Callable[[np.ndarray], bytes]:
   )
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def _chunk(kind: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
   """A chunk of a PNG file: length, kind, data, CRC (PNG specification 5.3)."""
-  body = kind + data
-  return struct.pack('>I', len(data)) + body + struct.pack('>I', zlib.crc32(body))
+  crc = zlib.crc32(data, zlib.crc32(kind))
+  return struct.pack('>I', len(data)), kind, data, struct.pack('>I', crc)
 
 
 class PngEncoder:
@@ -62,8 +62,8 @@ class PngEncoder:
 
     Args:
       shape: height and width of the frames.
-      compressor: ZLIB (smaller files) or ISAL (faster, by Intel's library). They
-        give different files of the same image.
+      compressor: ZLIB (smaller files) or ISAL (faster, by Intel's library).
+        They give different files of the same image.
 
     Raises:
       ValueError: if the compressor is not known or not installed.
@@ -72,8 +72,8 @@ class PngEncoder:
     self._compress = _compress(compressor)
     # 8 bits, grey, default compression and filtering, not interlaced.
     header = struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0)
-    self._head = _SIGNATURE + _chunk(b'IHDR', header)
-    self._tail = _chunk(b'IEND', b'')
+    self._head = b''.join((_SIGNATURE, *_chunk(b'IHDR', header)))
+    self._tail = b''.join(_chunk(b'IEND', b''))
     # Each line begins with its filter: 0 is none.
     self._lines = np.zeros((height, 1 + width), np.uint8)
     self.blank = self.encode(np.zeros(shape, np.uint8))
@@ -81,4 +81,5 @@ class PngEncoder:
   def encode(self, frame: np.ndarray) -> bytes:
     """The PNG of a frame, uint8 [height, width]."""
     self._lines[:, 1:] = frame
-    return self._head + _chunk(b'IDAT', self._compress(self._lines)) + self._tail
+    data = _chunk(b'IDAT', self._compress(self._lines))
+    return b''.join((self._head, *data, self._tail))

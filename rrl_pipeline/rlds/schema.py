@@ -1,18 +1,18 @@
-"""The RLDS schema of replay datasets, and how a logged episode becomes a record.
+"""The RLDS schema of replay datasets; how a logged episode becomes a record.
 
 The fields of a step and their dtypes are those of TFDS's `rlu_atari`, so that
 code written for it reads these datasets. One thing differs on purpose.
-`rlu_atari` turns the last logged step into the RLDS step `is_last`, whose reward
-is void by the definition of RLDS, and so loses the last reward of each episode.
-Here nothing that was logged is lost where the format can hold it:
+`rlu_atari` turns the last logged step into the RLDS step `is_last`, whose
+reward is void by the definition of RLDS, and so loses the last reward of each
+episode. Here nothing that was logged is lost where the format can hold it:
 
 * an episode that ended in a terminal state after T actions has T + 1 steps. The
   last one is made up (`last_observation_synthetic`): the log does not hold the
   terminal observation, and nothing bootstraps from it.
-* an episode cut by a time limit, or by the end of the log, has T steps. Its last
-  observation is a real one, not terminal, from which to bootstrap; the action
-  and the reward that followed it cannot be used without the next observation
-  and are kept as `dropped_final_action` and `dropped_final_reward`.
+* an episode cut by a time limit, or by the end of the log, has T steps. Its
+  last observation is a real one, not terminal, from which to bootstrap; the
+  action and the reward that followed it cannot be used without the next
+  observation and are kept as `dropped_final_action` and `dropped_final_reward`.
 
 `is_first` is false in the first step of an episode whose beginning the log has
 lost: no initial state is in it.
@@ -51,6 +51,8 @@ DROPPED_FINAL_REWARD = 'dropped_final_reward'
 FIRST_ADD_INDEX = 'first_add_index'
 CONTENT_SHA256 = 'content_sha256'
 
+# To be raised when the same log would give other records.
+RECORD_FORMAT = 1
 ATARI_DATASET = 'atari_replay'
 ATARI_FRAME_SHAPE = (84, 84)
 CONFIG_NAME_PATTERN = re.compile(
@@ -122,8 +124,8 @@ def atari_features() -> tfds.features.FeaturesDict:
       ),
       CONTENT_SHA256: tfds.features.Text(
           doc=(
-              'SHA-256 of the CRC-32C (uint32) of each logged frame, the actions'
-              ' (int64) and the rewards (float32), little-endian.'
+              'SHA-256 of the CRC-32C (uint32) of each logged frame, the '
+              'actions (int64) and the rewards (float32), little-endian.'
           )
       ),
   })

@@ -1,8 +1,8 @@
 """Reads and writes TFRecord files, without TensorFlow.
 
-The format (`tensorflow/core/lib/io/record_writer.h`): for each record its length
-as uint64, the masked CRC-32C of that, the data, the masked CRC-32C of the data;
-all little-endian.
+The format (`tensorflow/core/lib/io/record_writer.h`): for each record its
+length as uint64, the masked CRC-32C of that, the data, the masked CRC-32C of
+the data; all little-endian.
 """
 
 import struct

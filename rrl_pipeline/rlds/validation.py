@@ -80,8 +80,8 @@ def actions_are_in_range(
   if not bad.size:
     return None
   return (
-      f'{bad.size} of its actions are out of range: the first, of step {bad[0]}, '
-      f'is {actions[bad[0]]}; expected 0 to {limits.num_actions - 1}'
+      f'{bad.size} of its actions are out of range: the first, of step '
+      f'{bad[0]}, is {actions[bad[0]]}; expected 0 to {limits.num_actions - 1}'
   )
 
 
@@ -96,8 +96,8 @@ def starts_without_padding(
   if episode.span.complete_start and _looks_like_padding(episode)[0]:
     return (
         'its first step looks like padding (a frame of zeros, action 0, reward '
-        f'0): was the log written with a stack of more than {limits.stack_size} '
-        'frames? Give it with --stack_size'
+        f'0): was the log written with a stack of more than '
+        f'{limits.stack_size} frames? Give it with --stack_size'
     )
   return None
 

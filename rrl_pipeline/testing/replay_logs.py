@@ -1,4 +1,4 @@
-"""Replay logs for tests: real ones with the truth about them, and small ones."""
+"""Replay logs for tests: real ones with the truth about them, small ones."""
 
 import dataclasses
 import gzip

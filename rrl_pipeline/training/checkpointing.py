@@ -59,7 +59,8 @@ class Checkpointer:
     except (AssertionError, ValueError, tf.errors.OpError) as error:
       raise ValueError(
           f'The checkpoint {folder} does not fit this agent; was it written'
-          f' with another network? Remove it to start afresh. ({error})'
+          ' with another network? Remove it to start afresh.'
+          f' ({" ".join(str(error).split())})'
       ) from error
     return json.loads((folder / _STATE).read_text())
 

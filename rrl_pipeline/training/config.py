@@ -34,6 +34,8 @@ class EvaluationConfig:
     _check_positive(
         self, 'num_episodes', 'num_final_episodes', 'num_parallel'
     )
+    if not 0 <= self.epsilon <= 1:
+      raise ValueError(f'epsilon must be a probability, got {self.epsilon}.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +95,8 @@ class CollectConfig:
   """What the teacher is made to play for the logs.
 
   Attributes:
-    num_steps: agent steps at least; the last episode is played to its end.
+    num_steps: agent steps; the log ends with the last of them, most often in the
+      middle of an episode.
     epsilons: exploration rates; episode i plays with epsilons[i % len]. A
       teacher that sometimes stumbles shows how it recovers.
     checkpoint_period: agent steps between saves of the log at least.

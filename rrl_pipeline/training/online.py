@@ -327,6 +327,8 @@ class OnlineTrainer:
   def _restore(self) -> None:
     state = self._checkpointer.restore()
     if state is None:
+      # Nor may rows of an attempt that ended before its first checkpoint stay.
+      self._row_log.restore(self._store, 0)
       self._evaluations.truncate_after(int(self._learner.num_steps), 0)
       self._metrics.truncate_after(int(self._learner.num_steps))
       return

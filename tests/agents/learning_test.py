@@ -178,10 +178,8 @@ def test_the_target_follows_at_every_third_step_only():
   target = learner.state['target_network']
 
   def equal():
-    return all(
-        np.array_equal(a, b)
-        for a, b in zip(target.variables, learner.network.variables, strict=True)
-    )
+    pairs = zip(target.variables, learner.network.variables, strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
 
   assert equal()  # A new learner's networks are the same.
   found = []

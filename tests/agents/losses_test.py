@@ -76,7 +76,9 @@ def test_td_errors_move_only_the_value_of_the_action_taken():
 def test_distillation_by_hand():
   # Teacher (3/4, 1/4) and student (1/2, 1/2) at τ = 1.
   divergence = losses.distillation(
-      tf.constant([[0.0, 0.0]]), tf.constant([[np.log(3.0), 0.0]], tf.float32), 1.0
+      student_values=tf.constant([[0.0, 0.0]]),
+      teacher_values=tf.constant([[np.log(3.0), 0.0]], tf.float32),
+      temperature=1.0,
   )
   expected = 0.75 * np.log(0.75 / 0.5) + 0.25 * np.log(0.25 / 0.5)
   np.testing.assert_allclose(divergence, [expected], rtol=1e-6)
@@ -154,7 +156,8 @@ def test_a_td_input_of_another_rank_is_named(name):
 
 @pytest.mark.parametrize('name', ['student_values', 'teacher_values'])
 def test_a_distillation_input_of_another_rank_is_named(name):
-  inputs = {'student_values': tf.zeros([2, 3]), 'teacher_values': tf.zeros([2, 3])}
+  values = tf.zeros([2, 3])
+  inputs = {'student_values': values, 'teacher_values': values}
   inputs[name] = tf.zeros([3])
   with pytest.raises(ValueError) as error:
     losses.distillation(**inputs, temperature=0.1)

@@ -149,6 +149,7 @@ heavy = {{'tensorflow', 'reverb', 'rlds', 'acme'}} & set(sys.modules)
 assert not heavy, heavy
 '''
   result = subprocess.run(
-      [sys.executable, '-c', program], capture_output=True, text=True, check=True
+      [sys.executable, '-c', program],
+      capture_output=True, text=True, check=True,
   )
   assert result.stdout.strip() == '[(0, 3)]'

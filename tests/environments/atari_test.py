@@ -95,7 +95,10 @@ def test_an_episode_is_the_same_in_another_process():
       'print(sha1.hexdigest())',
   ])
   output = subprocess.run(
-      [sys.executable, '-c', program], capture_output=True, text=True, check=True
+      [sys.executable, '-c', program],
+      capture_output=True,
+      text=True,
+      check=True,
   ).stdout
   assert output.strip() == hashlib.sha1(frames.tobytes()).hexdigest()
 
@@ -175,7 +178,9 @@ def test_without_frame_skip_a_frame_is_one_screen():
     np.testing.assert_allclose(frame, expected, atol=0.5 + 1e-3)
 
 
-@pytest.mark.parametrize('source, target', [(210, 84), (160, 84), (7, 5), (3, 3)])
+@pytest.mark.parametrize(
+    'source, target', [(210, 84), (160, 84), (7, 5), (3, 3)]
+)
 def test_area_weights_are_overlaps(source, target):
   expected = np.zeros((target, source))
   for i in range(target):
@@ -198,9 +203,9 @@ def test_area_weights_average_as_pillow_does():
   np.testing.assert_allclose(ours, np.asarray(theirs), atol=1.0)
 
 
-@pytest.mark.parametrize('game', ['Pogn', '', 'pong.bin'])
+@pytest.mark.parametrize('game', ['Pogn', '', 'pong.bin', 'pong'])
 def test_an_unknown_game_is_named(game):
-  with pytest.raises(ValueError, match='Unknown Atari game .*CamelCase') as error:
+  with pytest.raises(ValueError, match='Unknown Atari .*CamelCase') as error:
     factory.make(atari.AtariConfig(game=game), seed=0)
   assert repr(game) in str(error.value)
 

@@ -19,6 +19,7 @@ from rrl_pipeline.logs import reader
 from rrl_pipeline.testing import replay_logs
 
 SAMPLES = pathlib.Path(__file__).parents[1] / 'testdata' / 'dopamine'
+STORED = (files.OBSERVATION, files.ACTION, files.REWARD, files.TERMINAL)
 
 
 def _reader(directory, checkpoints='latest', stack_size=4):
@@ -96,7 +97,9 @@ def test_all_checkpoints_hold_each_step_once():
   ]
   assert len(set(adds)) == len(adds) == 19196
   assert [span.checkpoint_id for span in spans] == [0] * 7 + [1] * 7 + [2] * 8
-  assert [span.episode_id for span in spans] == [*range(7), *range(7), *range(8)]
+  assert [span.episode_id for span in spans] == [
+      *range(7), *range(7), *range(8)
+  ]
 
 
 def _replace_array(directory, element, number, change):
@@ -116,7 +119,7 @@ def test_slots_never_written_are_never_read(tmp_path):
   def poison(array):
     array[12951:] = 251
 
-  for element in (files.OBSERVATION, files.ACTION, files.REWARD, files.TERMINAL):
+  for element in STORED:
     _replace_array(log, element, 1, poison)
   truth = replay_logs.load_truth(str(SAMPLES / 'unwrapped'))
   assert len(_check_against_truth(_reader(log), truth)) == 13
@@ -262,6 +265,21 @@ def test_capacity_may_not_change(tmp_path, rng):
       reader.LogError, match='has capacity 400, checkpoint 0 has 500'
   ):
     _reader(tmp_path, 'all').index()
+
+
+def test_terminal_is_a_flag(tmp_path, rng):
+  replay_logs.write_log(
+      str(tmp_path), _episodes(rng, (9, types.EpisodeEnd.TERMINAL))
+  )
+
+  def change(array):
+    array[5] = 7
+
+  _replace_array(tmp_path, files.TERMINAL, 0, change)
+  with pytest.raises(
+      reader.LogError, match='terminal_ckpt.0.gz holds 7 for entry 5; expected'
+  ):
+    _reader(tmp_path).index()
 
 
 @pytest.mark.parametrize('stack_size', [5, 6])

@@ -19,11 +19,12 @@ from rrl_pipeline.logs import reader
 from rrl_pipeline.testing import replay_logs
 
 SAMPLES = pathlib.Path(__file__).parents[1] / 'testdata' / 'dopamine'
+STORED = (files.OBSERVATION, files.ACTION, files.REWARD, files.TERMINAL)
 _HEADER_BYTES = 128
 
 
 def _compare_with_sample(sample, written, number, used_slots):
-  for element in (files.OBSERVATION, files.ACTION, files.REWARD, files.TERMINAL):
+  for element in STORED:
     expected, found = (
         npy_gzip.read_bytes(files.path_of(str(directory), element, number))
         for directory in (sample, written)
@@ -47,8 +48,8 @@ def _compare_with_sample(sample, written, number, used_slots):
   )
   assert pickle.loads(found) == pickle.loads(expected)
   expected, found = (
-      sorted((op.name, repr(arg)) for op, arg, _ in pickletools.genops(contents))
-      for contents in (expected, found)
+      sorted((op.name, repr(arg)) for op, arg, _ in pickletools.genops(pickled))
+      for pickled in (expected, found)
   )
   assert found == expected
 

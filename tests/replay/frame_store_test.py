@@ -66,7 +66,9 @@ def _rows(episodes: list[_Episode]) -> frame_store.Rows:
       columns['is_padded'].append(episode.is_padded)
       columns['teacher_values'].append([number, -number, 0.5])
   return frame_store.Rows(
-      observation=np.array(columns['observation'], np.uint8).reshape(-1, *_SHAPE),
+      observation=np.array(columns['observation'], np.uint8).reshape(
+          -1, *_SHAPE
+      ),
       action=np.array(columns['action'], np.int32),
       reward=np.array(columns['reward'], np.float32),
       is_first=np.array(columns['is_first'], bool),
@@ -199,7 +201,8 @@ def test_dtypes_and_shapes_are_those_a_learner_takes():
   batch = store.sample(7, 3, _GAMMA, seed=0, index=0)
   assert batch.observation.shape == batch.next_observation.shape == (7, 1, 2, 4)
   assert batch.observation.dtype == batch.next_observation.dtype == np.uint8
-  assert batch.action.shape == batch.reward.shape == batch.discount.shape == (7,)
+  for column in (batch.action, batch.reward, batch.discount):
+    assert column.shape == (7,)
   assert batch.action.dtype == np.int32
   assert batch.reward.dtype == batch.discount.dtype == np.float32
   assert (batch.extras.shape, batch.extras.dtype) == ((7, _ACTIONS), np.float32)
@@ -289,13 +292,17 @@ def test_rows_that_are_not_held_are_refused(start, stop):
 
 def test_more_rows_than_the_store_holds_are_refused():
   store = frame_store.FrameStore(4, _SHAPE, _ACTIONS, 4)
-  with pytest.raises(ValueError, match='6 rows at once do not fit a store of 4'):
+  with pytest.raises(ValueError, match='6 rows at once do not fit .* of 4'):
     store.extend(_rows([_Episode(5, TERMINAL, True)]))
 
 
 @pytest.mark.parametrize(
     'episodes, held',
-    [([], 0), ([_Episode(3, CUT, True)], 3), ([_Episode(3, TERMINAL, False)], 4)],
+    [
+        ([], 0),
+        ([_Episode(3, CUT, True)], 3),
+        ([_Episode(3, TERMINAL, False)], 4),
+    ],
 )
 def test_a_store_without_a_transition_says_so(episodes, held):
   store = _store(_rows(episodes), 10, stack_size=5)

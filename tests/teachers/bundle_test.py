@@ -1,4 +1,4 @@
-"""Tests of teacher bundles: values survive, and what does not fit is refused."""
+"""Tests of teacher bundles: values survive, misfits and damage are refused."""
 
 import dataclasses
 import json
@@ -136,7 +136,8 @@ def test_the_order_of_actions_matters(exported):
 
 
 def test_stickiness_and_length_of_episodes_may_differ(exported):
-  _load(exported, _ENVIRONMENT | {'sticky_actions': 0.0, 'max_episode_steps': 9})
+  other = {'sticky_actions': 0.0, 'max_episode_steps': 9}
+  _load(exported, _ENVIRONMENT | other)
 
 
 @pytest.mark.parametrize('missing', ['bundle.json', 'saved_model', '.'])
@@ -145,7 +146,7 @@ def test_a_folder_that_is_no_bundle_is_refused(copy, missing):
   path.unlink() if path.is_file() else shutil.rmtree(path)
   for read in (_load, bundle.read_description):
     with pytest.raises(
-        ValueError, match=r'no teacher bundle: expected a folder with bundle.json'
+        ValueError, match='no teacher bundle: expected .* with bundle.json'
     ):
       read(copy)
 
@@ -155,7 +156,7 @@ def test_a_changed_model_is_found(copy):
   data = bytearray(path.read_bytes())
   data[len(data) // 2] ^= 1
   path.write_bytes(data)
-  with pytest.raises(ValueError, match='damaged: its saved_model does not have'):
+  with pytest.raises(ValueError, match='damaged: its saved_model does not'):
     _load(copy)
 
 

@@ -1,0 +1,134 @@
+"""Tests of the teacher stage: where a teacher comes from."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from rrl_pipeline.agents import methods
+from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import factory
+from rrl_pipeline.networks import config as network_config
+from rrl_pipeline.networks import nature
+from rrl_pipeline.teachers import bundle
+from rrl_pipeline.training import config as config_lib
+from rrl_pipeline.training import evaluation
+from rrl_pipeline.training import teacher
+
+_ENVIRONMENT = atari.AtariConfig(frame_size=20, max_episode_steps=30)
+_NETWORK = network_config.NatureConfig(channels=(2, 2, 2), hidden_units=4)
+_EVALUATION = config_lib.EvaluationConfig(
+    num_episodes=1, num_final_episodes=2, num_parallel=2
+)
+
+
+@pytest.fixture(scope='module', name='given')
+def fixture_given(tmp_path_factory):
+  directory = tmp_path_factory.mktemp('given') / 'bundle'
+  actions = factory.make(_ENVIRONMENT, 0).action_meanings
+  bundle.export(
+      directory,
+      nature.make(_NETWORK, (20, 20, 4), len(actions), seed=0),
+      bundle.Description(
+          kind='q_values',
+          observation_shape=(20, 20, 4),
+          action_meanings=actions,
+          environment=dataclasses.asdict(_ENVIRONMENT),
+          score={'mean_return': 7.5},
+          lineage={},
+      ),
+  )
+  return directory
+
+
+def _obtain(directory, environment=_ENVIRONMENT, **settings):
+  return teacher.obtain(
+      directory, environment, config_lib.TeacherConfig(**settings), _EVALUATION,
+      seed=3, command='the command',
+  )
+
+
+def test_a_bundle_that_is_given_is_copied(given, tmp_path):
+  description = _obtain(tmp_path, bundle=str(given))
+  assert description == bundle.read_description(given)
+  loaded = teacher.load(tmp_path, _ENVIRONMENT)
+  assert loaded.description == description and loaded.num_actions == 6
+  # Again, over a copy that was interrupted.
+  shutil.rmtree(tmp_path / 'bundle' / 'saved_model')
+  _obtain(tmp_path, bundle=str(given))
+  assert teacher.load(tmp_path, _ENVIRONMENT).sha256 == loaded.sha256
+
+
+def test_a_bundle_of_another_environment_is_refused_before_it_is_copied(
+    given, tmp_path
+):
+  breakout = dataclasses.replace(_ENVIRONMENT, game='Breakout')
+  with pytest.raises(ValueError, match='does not match the environment'):
+    _obtain(tmp_path, breakout, bundle=str(given))
+  assert not (tmp_path / 'bundle').exists()
+
+
+def test_a_bundle_that_is_nowhere_is_named(tmp_path):
+  with pytest.raises(
+      ValueError, match="no teacher 'pong_dqm': neither .* teacher.bundle=DIR"
+  ):
+    _obtain(tmp_path, bundle='pong_dqm')
+
+
+def test_a_bundle_of_the_package_is_found_by_name(given, tmp_path, monkeypatch):
+  shutil.copytree(given, tmp_path / 'bundles' / 'tiny')
+  monkeypatch.setattr(teacher, '_PACKAGED', tmp_path / 'bundles')
+  assert teacher.find('tiny') == tmp_path / 'bundles' / 'tiny'
+  assert teacher.find(str(given)) == pathlib.Path(given)
+  with pytest.raises(ValueError, match=r'teachers of this package \(tiny\)'):
+    teacher.find('large')
+
+
+def test_guidance_holds_the_scores_to_compare_with(given, tmp_path):
+  _obtain(tmp_path, bundle=str(given))
+  guidance = teacher.guidance(tmp_path, _ENVIRONMENT)
+  assert (guidance.teacher_return, guidance.random_return) == (7.5, -20.7)
+  observation = np.zeros((1, 20, 20, 4), np.uint8)
+  assert guidance.teacher.values(observation).shape == (1, 6)
+
+
+def test_a_score_says_how_it_came_about():
+  assert teacher.score(np.array([1.0, 3.0]), 0.001, 'Pong') == {
+      'mean_return': 2.0, 'std_return': 1.0, 'num_episodes': 2,
+      'epsilon': 0.001, 'random_return': -20.7,
+  }
+
+
+def test_a_teacher_can_be_trained_here(tmp_path):
+  agent = dataclasses.replace(
+      methods.METHODS['tabula_rasa'], min_replay_steps=20, replay_capacity=40,
+      batch_size=4, update_period=2,
+  )
+  online = config_lib.OnlineConfig(
+      num_actor_steps=60, evaluation_period=60, checkpoint_period=30,
+      log_period=5,
+  )
+  description = _obtain(tmp_path, network=_NETWORK, agent=agent, online=online)
+  lineage = description.lineage
+  assert lineage['command'] == 'the command' and lineage['seed'] == 3
+  assert (lineage['actor_steps'], lineage['frames']) == (60, 240)
+  assert lineage['learner_steps'] == 60 // 2 - 20 // 2 + 1
+  assert lineage['teacher'] is None
+  assert lineage['agent'] == dataclasses.asdict(agent)
+  assert description.score['num_episodes'] == 2
+  # The score is that of the network in the bundle.
+  loaded = teacher.load(tmp_path, _ENVIRONMENT)
+  records = evaluation.evaluate(
+      _ENVIRONMENT, _EVALUATION, loaded.actions,
+      evaluation.Progress('teacher', 'teacher', 3, 0, 0), 2,
+  )
+  assert description.score['mean_return'] == evaluation.mean_return(records)
+  # A bundle that is there is not trained again.
+  note = tmp_path / 'bundle' / 'bundle.json'
+  content = json.loads(note.read_text())
+  note.write_text(json.dumps(content | {'score': {'mean_return': 1.0}}))
+  again = _obtain(tmp_path, network=_NETWORK, agent=agent, online=online)
+  assert again.score == {'mean_return': 1.0}
