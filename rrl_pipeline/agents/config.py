@@ -16,7 +16,7 @@ class AgentConfig:
     batch_size: transitions per learner step.
     learning_rate: Adam's, as long as the agent is not weaned at all.
     weaned_learning_rate: Adam's once it is weaned; in between, the two are
-      mixed by the decay (see agents/weaning.py).
+      mixed by the decay (see agents/weaning.py). Not used without a teacher.
     adam_epsilon: Adam's ε.
     target_update_period: learner steps between copies to the target network;
       Dopamine's 8,000 agent steps at one learner step per four.

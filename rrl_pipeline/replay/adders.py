@@ -9,6 +9,12 @@ from rrl_pipeline.replay import frame_store
 from rrl_pipeline.replay import tables
 
 
+# Rows that a writer may have under way. It would buffer without bound, and the
+# table's limit would hold back nobody; waiting for each row to be confirmed
+# would cost a round trip per step.
+_MAX_UNCONFIRMED = 4
+
+
 class StepAdder(base.Adder):
   """An Acme adder of single steps, frames unstacked and stored once.
 
@@ -87,4 +93,5 @@ class StepAdder(base.Adder):
             *(column[-1] for column in self._writer.history)
         ),
     )
+    self._writer.flush(block_until_num_items=_MAX_UNCONFIRMED)
     self.num_written += 1

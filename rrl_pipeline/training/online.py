@@ -266,10 +266,11 @@ class OnlineTrainer:
     return self._agent_config.distillation_weight * self._decay
 
   def _learning_rate(self) -> float:
+    config = self._agent_config
+    if self._guidance is None:  # There is nothing to be weaned off.
+      return config.learning_rate
     return weaning.learning_rate(
-        self._decay,
-        self._agent_config.learning_rate,
-        self._agent_config.weaned_learning_rate,
+        self._decay, config.learning_rate, config.weaned_learning_rate
     )
 
   def _evaluate(self) -> None:
@@ -294,6 +295,9 @@ class OnlineTrainer:
     values = self._means.take()
     if not values:
       return
+    if self._distillation_weight() == 0:
+      # The teacher was not asked: these compare with nothing.
+      del values['distillation_loss'], values['teacher_agreement']
     self._metrics.write(
         int(self._learner.num_steps),
         {

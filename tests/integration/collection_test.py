@@ -143,8 +143,6 @@ def _files(directory):
 @pytest.mark.parametrize(
     'module, name, nth',
     [
-        # Nothing is saved yet.
-        (collection, '_log', 3),
         # Two episodes were played after the first save.
         (collection, '_log', 6),
         # The log is half saved for the second time.

@@ -75,9 +75,9 @@ def _learner() -> learning.Learner:
   )
 
 
-def _trainer(directory, store, config=_OFFLINE):
+def _trainer(directory, store):
   return offline.OfflineTrainer(
-      directory, _ENVIRONMENT, _AGENT, config, _EVALUATION, _learner(), store,
+      directory, _ENVIRONMENT, _AGENT, _OFFLINE, _EVALUATION, _learner(), store,
       _SEED,
   )
 
@@ -208,16 +208,3 @@ def test_a_run_killed_five_times_ends_like_an_undisturbed_one(
   assert int(trainer._learner.num_steps) == 40
   trainer.run()
   _assert_same(_end_state(*undisturbed), _end_state(tmp_path, trainer))
-
-
-def test_more_steps_go_on_where_fewer_ended(undisturbed, store, tmp_path):
-  short = dataclasses.replace(_OFFLINE, num_learner_steps=40)
-  _trainer(tmp_path, store, short).run()
-  trainer = _trainer(tmp_path, store)
-  trainer.run()
-  for a, b in zip(
-      trainer._learner.network.variables,
-      undisturbed[1]._learner.network.variables,
-      strict=True,
-  ):
-    np.testing.assert_array_equal(a, b)

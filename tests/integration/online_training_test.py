@@ -302,7 +302,6 @@ class _IdleLearner(learning.Learner):
     [
         (1, 5, 60, 56),  # After the steps 5, 6, …, 60.
         (3, 10, 60, 17),  # After 12, 15, …, 60.
-        (7, 7, 60, 8),  # After 7, 14, …, 56.
         (8, 61, 60, 0),
     ],
 )

@@ -1,5 +1,7 @@
 """Tests of the way from an actor to the learner's store, through Reverb."""
 
+import threading
+
 import dm_env
 from dm_env import specs
 import numpy as np
@@ -25,7 +27,7 @@ def fixture_client():
 
 
 def _frame(value: int) -> np.ndarray:
-  return np.full(_SHAPE, value, np.uint8)
+  return np.full(_SHAPE, value % 256, np.uint8)
 
 
 def _values(t: int) -> np.ndarray:
@@ -33,7 +35,7 @@ def _values(t: int) -> np.ndarray:
 
 
 def _play(adder, first: int, rewards: list[float], terminal: bool) -> None:
-  """An episode of the frames first, first + 1, …; actions are 0, 1, …."""
+  """An episode of frames first, first + 1, … (mod 256); actions 0, 1, …."""
   adder.add_first(dm_env.restart(_frame(first)))
   for t, reward in enumerate(rewards):
     frame, reward = _frame(first + t + 1), np.float32(reward)
@@ -139,3 +141,22 @@ def test_what_was_written_survives_the_writers_end(client):
   _play(adder, 0, [0.0, 0.0], terminal=True)
   adder.close()
   assert _read_all(client, adder).observation[:, 0, 0].tolist() == [0, 1, 2]
+
+
+def test_an_actor_waits_for_a_learner_that_is_behind(client):
+  adder = adders.StepAdder(client, _ACTIONS)
+  rewards = [0.0] * 300
+  actor = threading.Thread(
+      target=_play, args=(adder, 0, rewards, True), daemon=True
+  )
+  actor.start()
+  actor.join(timeout=1)
+  assert actor.is_alive()
+  # The table's 64, those that may be under way, and the one that waits.
+  assert 64 <= adder.num_written <= 64 + 4 + 1
+  stream = streams.StepStream(client)
+  for _ in range(len(rewards) + 1):
+    stream.read(1)
+  actor.join(timeout=10)
+  assert not actor.is_alive()
+  assert adder.num_written == stream.num_read == len(rewards) + 1
