@@ -64,7 +64,9 @@ def _plain_step(network, target, transitions) -> Callable[[], object]:
     q_t = target(o_t)
     with tf.GradientTape() as tape:
       q_tm1 = network(o_tm1)
-      errors = losses.n_step_td_errors(q_tm1, a_tm1, r_t, discount_t, q_t)
+      errors = losses.n_step_td_errors(
+          q_tm1, a_tm1, r_t, discount_t, q_t, q_t
+      )
       loss = tf.reduce_mean(losses.huber(errors)) + 3.0 * tf.reduce_mean(
           losses.distillation(q_tm1, teacher_values, 0.1)
       )

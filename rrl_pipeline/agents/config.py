@@ -13,10 +13,13 @@ class AgentConfig:
   Attributes:
     n_step: steps of the n-step return.
     discount: γ of one agent step.
+    double_q: whether the online network chooses the action that the target
+      network values; the paper's DQN takes the plain maximum.
     batch_size: transitions per learner step.
     learning_rate: Adam's, as long as the agent is not weaned at all.
     weaned_learning_rate: Adam's once it is weaned; in between, the two are
-      mixed by the decay (see agents/weaning.py). Not used without a teacher.
+      mixed by the decay (see agents/weaning.py). An agent without a teacher
+      changes from one to the other at `weaning_steps`.
     adam_epsilon: Adam's ε.
     target_update_period: learner steps between copies to the target network;
       Dopamine's 8,000 agent steps at one learner step per four.
@@ -35,6 +38,7 @@ class AgentConfig:
 
   n_step: int = 3
   discount: float = 0.99
+  double_q: bool = False
   batch_size: int = 32
   learning_rate: float = 1e-4
   weaned_learning_rate: float = 1e-5

@@ -103,9 +103,12 @@ class Learner:
       distillation_weight,
   ):
     q_t = self._target_network(o_t)
+    q_t_selector = self._network(o_t) if self._config.double_q else q_t
     with tf.GradientTape() as tape:
       q_tm1 = self._network(o_tm1)
-      td_errors = losses.n_step_td_errors(q_tm1, a_tm1, r_t, discount_t, q_t)
+      td_errors = losses.n_step_td_errors(
+          q_tm1, a_tm1, r_t, discount_t, q_t, q_t_selector
+      )
       td_loss = tf.reduce_mean(losses.huber(td_errors))
       distillation_loss = tf.reduce_mean(
           losses.distillation(q_tm1, teacher_values, self._config.temperature)

@@ -26,10 +26,13 @@ def n_step_td_errors(
     r_t: tf.Tensor,
     discount_t: tf.Tensor,
     q_t: tf.Tensor,
+    q_t_selector: tf.Tensor,
 ) -> tf.Tensor:
-  """Errors of Q-learning towards r + discount · max_a Q_target(s', a).
+  """Errors of Q-learning towards r + discount · Q_target(s', argmax_a Q').
 
-  Plain maximum, not double Q-learning, as in the paper's DQN student.
+  With Q' = Q_target that is the plain maximum of the paper's DQN student; with
+  the online network's values as Q' it is double Q-learning (van Hasselt et
+  al., AAAI 2016).
 
   Args:
     q_tm1: [B, A] values of the online network at s.
@@ -37,6 +40,7 @@ def n_step_td_errors(
     r_t: [B] n-step sums of discounted rewards.
     discount_t: [B] γⁿ, or 0 where the n steps met a terminal state.
     q_t: [B, A] values of the target network n steps later.
+    q_t_selector: [B, A] values there by which the action is chosen.
 
   Returns:
     [B] target minus value; the gradient flows into q_tm1 only.
@@ -47,9 +51,13 @@ def n_step_td_errors(
       ('r_t', r_t, 1),
       ('discount_t', discount_t, 1),
       ('q_t', q_t, 2),
+      ('q_t_selector', q_t_selector, 2),
   ):
     _check(name, tensor, rank)
-  target = tf.stop_gradient(r_t + discount_t * tf.reduce_max(q_t, axis=1))
+  bootstrap = tf.gather(
+      q_t, tf.argmax(q_t_selector, axis=1), axis=1, batch_dims=1
+  )
+  target = tf.stop_gradient(r_t + discount_t * bootstrap)
   return target - tf.gather(q_tm1, a_tm1, axis=1, batch_dims=1)
 
 

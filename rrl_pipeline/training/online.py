@@ -267,8 +267,10 @@ class OnlineTrainer:
 
   def _learning_rate(self) -> float:
     config = self._agent_config
-    if self._guidance is None:  # There is nothing to be weaned off.
-      return config.learning_rate
+    if self._guidance is None:
+      if self.actor_steps < config.weaning_steps:
+        return config.learning_rate
+      return config.weaned_learning_rate
     return weaning.learning_rate(
         self._decay, config.learning_rate, config.weaned_learning_rate
     )

@@ -79,9 +79,12 @@ class _NumpyLearner:
     )
     q = x @ self.online[0] + self.online[1]
     q_next = x_next @ self.target[0] + self.target[1]
+    chosen = q_next
+    if config.double_q:
+      chosen = x_next @ self.online[0] + self.online[1]
     errors = (
         batch.reward
-        + batch.discount * q_next.max(axis=1)
+        + batch.discount * q_next[rows, chosen.argmax(axis=1)]
         - q[rows, batch.action]
     )
     huber = np.where(
@@ -117,10 +120,12 @@ class _NumpyLearner:
     }
 
 
-def test_eight_steps_equal_numpy():
-  learner = _learner()
+@pytest.mark.parametrize('double_q', [False, True])
+def test_eight_steps_equal_numpy(double_q):
+  config = dataclasses.replace(_CONFIG, double_q=double_q)
+  learner = _learner(config)
   numpy_learner = _NumpyLearner(
-      *(v.numpy() for v in learner.network.trainable_variables), _CONFIG
+      *(v.numpy() for v in learner.network.trainable_variables), config
   )
   # λ and the learning rate change as they do while a student is weaned.
   for i in range(8):

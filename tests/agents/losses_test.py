@@ -39,6 +39,7 @@ def test_the_gradient_of_huber_is_the_clipped_error():
 
 
 def test_td_errors_by_hand():
+  q_t = tf.constant([[10.0, -2.0], [100.0, 200.0], [-3.0, -1.0]])
   errors = losses.n_step_td_errors(
       q_tm1=tf.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
       a_tm1=tf.constant([1, 0, 1]),
@@ -46,13 +47,26 @@ def test_td_errors_by_hand():
       # An ordinary transition, a terminal one, and one that a time limit cut
       # short, which bootstraps like any other.
       discount_t=tf.constant([0.9, 0.0, 0.99]),
-      q_t=tf.constant([[10.0, -2.0], [100.0, 200.0], [-3.0, -1.0]]),
+      q_t=q_t,
+      q_t_selector=q_t,
   )
   np.testing.assert_allclose(
       errors,
       [0.5 + 0.9 * 10 - 2, -1 + 0 - 3, 1 + 0.99 * -1 - 6],
       rtol=1e-6,
   )
+
+
+def test_double_q_learning_values_what_another_network_chose():
+  errors = losses.n_step_td_errors(
+      q_tm1=tf.constant([[1.0, 2.0]]),
+      a_tm1=tf.constant([1]),
+      r_t=tf.constant([0.5]),
+      discount_t=tf.constant([0.9]),
+      q_t=tf.constant([[10.0, -2.0]]),
+      q_t_selector=tf.constant([[3.0, 4.0]]),
+  )
+  np.testing.assert_allclose(errors, [0.5 + 0.9 * -2 - 2], rtol=1e-6)
 
 
 def test_td_errors_move_only_the_value_of_the_action_taken():
@@ -65,6 +79,7 @@ def test_td_errors_move_only_the_value_of_the_action_taken():
         tf.constant([2, 0]),
         tf.constant([1.0, 1.0]),
         tf.constant([0.9, 0.9]),
+        q_t,
         q_t,
     )
   np.testing.assert_array_equal(
@@ -142,6 +157,7 @@ _GOOD = {
     'r_t': tf.zeros([2]),
     'discount_t': tf.zeros([2]),
     'q_t': tf.zeros([2, 3]),
+    'q_t_selector': tf.zeros([2, 3]),
 }
 
 
