@@ -64,7 +64,7 @@ def _to_transition(window):
 def _plain_rlds() -> float:
   """Seconds for the batches, once the shuffle buffer is full."""
   episodes = tfds.builder_from_directory(_DATASET.value).as_dataset(
-      split='train', shuffle_files=True
+      split='train'
   )
   window = _STACK + _N_STEP
   transitions = episodes.interleave(
