@@ -90,7 +90,7 @@ def pong_quick() -> 'config_lib.PipelineConfig':
           weaning_steps=4_000,
           **schedule,
       ),
-      # Learns with the optimiser that trained the teacher.
+      # Learns with the optimiser of the teacher's first phase.
       tabula_rasa=dataclasses.replace(
           methods.METHODS['tabula_rasa'],
           learning_rate=1e-4,
