@@ -34,6 +34,11 @@ class EpisodeSpan:
       they are checked and left out.
     end: how the episode ended.
     complete_start: False if the log has lost the episode's first steps.
+    source: name of the file that holds the first observation, relative to the
+      log's directory.
+    first_slot: place of the first step in that file.
+    has_final_observation: whether the log also holds the observation after the
+      last action; the episode then has T + 1 frames instead of T.
   """
 
   checkpoint_id: int
@@ -43,6 +48,9 @@ class EpisodeSpan:
   padding: int
   end: types.EpisodeEnd
   complete_start: bool
+  source: str = ''
+  first_slot: int = 0
+  has_final_observation: bool = False
 
   def __str__(self) -> str:
     return (
@@ -85,7 +93,8 @@ class SourceFile:
   Attributes:
     name: file name within the log directory.
     size: bytes of the file.
-    crc32: CRC-32 of its decompressed contents, from the gzip trailer.
+    crc32: CRC-32 of its contents; of a gzip file the decompressed ones, as its
+      trailer says.
   """
 
   name: str
@@ -106,6 +115,8 @@ class LogIndex:
     ends_marked: False if the log does not mark ends other than terminal ones.
     metadata: what the writer of the log said about it.
     warnings: what the user should know, one line each.
+    losses: what this format never held or no longer holds, one sentence each;
+      they go into the dataset's metadata and card.
   """
 
   spans: Sequence[EpisodeSpan]
@@ -116,6 +127,7 @@ class LogIndex:
   ends_marked: bool
   metadata: Mapping[str, Any]
   warnings: Sequence[str]
+  losses: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,8 +138,9 @@ class EpisodeStream:
     span: which episode it is.
     actions: [T], in the dtype of the log.
     rewards: [T], in the dtype of the log.
-    frames: blocks [N, ...] of consecutive observations, T in all. They can be
-      taken once, in order, and before the next episode is asked for.
+    frames: blocks [N, ...] of consecutive observations, T in all, or T + 1 if
+      the span has its final observation. They can be taken once, in order, and
+      before the next episode is asked for.
   """
 
   span: EpisodeSpan
