@@ -6,7 +6,8 @@ to the same decay.
 
 * decay is 1 offline and online until the first online evaluation;
 * after each online evaluation, decay = max(1 - normalised score, 0), the
-  score being normalised so that random play is 0 and the teacher is 1;
+  score being normalised so that random play is 0 and the teacher is 1
+  (`scores.Scale`);
 * after t₀ online agent steps, decay = 0;
 * a decay of 0 is final, even if the student falls behind the teacher later.
 
@@ -14,22 +15,6 @@ A decay above 1 (a student below random) is possible and meant.
 """
 
 from typing import Iterable
-
-
-def normalised_score(score: float, random: float, teacher: float) -> float:
-  """0 for random play, 1 for the teacher.
-
-  Raises:
-    ValueError: if the teacher is not better than random play, where the ratio
-      has no meaning and QDagger would silently turn into DQN.
-  """
-  if teacher <= random:
-    raise ValueError(
-        f'The teacher scores {teacher:.2f}, no better than random play'
-        f' ({random:.2f}): there is nothing to learn from it. Give another'
-        ' teacher, or use the method tabula_rasa.'
-    )
-  return (score - random) / (teacher - random)
 
 
 def decay_after(

@@ -9,10 +9,10 @@ import matplotlib
 from matplotlib import figure as figure_lib
 import numpy as np
 
+from rrl_pipeline import scores
 from rrl_pipeline.reports import formats
 from rrl_pipeline.reports import panels
 from rrl_pipeline.reports import runs as runs_lib
-from rrl_pipeline.reports import scores
 
 _MARKERS = {runs_lib.STUDENT: 'o', runs_lib.TABULA_RASA: 's'}
 _TEACHER_COLOUR = '#222222'

@@ -9,6 +9,7 @@ import pathlib
 from typing import Any, Mapping, Optional, Sequence, Union
 
 from rrl_pipeline import run_directory
+from rrl_pipeline import scores
 from rrl_pipeline.reports import config as config_lib
 from rrl_pipeline.reports import figures
 from rrl_pipeline.reports import formats
@@ -16,7 +17,6 @@ from rrl_pipeline.reports import gif
 from rrl_pipeline.reports import html
 from rrl_pipeline.reports import metric_figures
 from rrl_pipeline.reports import runs as runs_lib
-from rrl_pipeline.reports import scores
 from rrl_pipeline.reports import summary as summary_lib
 from rrl_pipeline.reports import timeline
 

@@ -5,13 +5,13 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 import numpy as np
 
 import rrl_pipeline
+from rrl_pipeline import scores
 from rrl_pipeline.environments import random_returns
 from rrl_pipeline.reports import aggregate
 from rrl_pipeline.reports import claims
 from rrl_pipeline.reports import compute
 from rrl_pipeline.reports import limits
 from rrl_pipeline.reports import runs as runs_lib
-from rrl_pipeline.reports import scores
 from rrl_pipeline.reports import timeline
 
 _FORMAT_VERSION = 1

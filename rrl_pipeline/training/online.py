@@ -14,6 +14,7 @@ from typing import Optional
 import numpy as np
 import reverb
 
+from rrl_pipeline import scores
 from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import learning
@@ -38,17 +39,15 @@ from rrl_pipeline.training import timing
 
 @dataclasses.dataclass(frozen=True)
 class Guidance:
-  """A teacher, and the scores between which the student's are placed.
+  """A teacher, and the scale on which the student's returns are placed.
 
   Attributes:
     teacher: gives values for stacked observations.
-    teacher_return: its mean return, raw.
-    random_return: mean return of random play, raw.
+    scale: its mean return and that of random play, raw.
   """
 
   teacher: teacher_lib.Teacher
-  teacher_return: float
-  random_return: float
+  scale: scores.Scale
 
 
 class OnlineTrainer:
@@ -251,10 +250,8 @@ class OnlineTrainer:
         (
             (
                 records[0].actor_steps,
-                weaning.normalised_score(
-                    evaluation.mean_return(records),
-                    self._guidance.random_return,
-                    self._guidance.teacher_return,
+                self._guidance.scale.normalise(
+                    evaluation.mean_return(records)
                 ),
             )
             for records in self._evaluations.evaluations()

@@ -8,6 +8,7 @@ from typing import Any, Mapping
 
 import numpy as np
 
+from rrl_pipeline import scores
 from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import atari
@@ -82,12 +83,19 @@ def find(name: str) -> pathlib.Path:
 def guidance(
     directory: str | os.PathLike, environment_config: atari.AtariConfig
 ) -> online.Guidance:
-  """The teacher with the scores that the student's are compared with."""
+  """The teacher with the scale of the student's returns.
+
+  Raises:
+    ValueError: if the teacher is no better than random play: QDagger would
+      silently turn into DQN.
+  """
   teacher = load(directory, environment_config)
   return online.Guidance(
       teacher=teacher,
-      teacher_return=teacher.description.score['mean_return'],
-      random_return=random_returns.random_return(environment_config.game),
+      scale=scores.Scale(
+          random=random_returns.random_return(environment_config.game),
+          teacher=teacher.description.score['mean_return'],
+      ),
   )
 
 

@@ -13,23 +13,6 @@ def _decays(evaluations, weaning_steps=1_000):
   ]
 
 
-def test_the_score_is_zero_for_random_play_and_one_for_the_teacher():
-  for score, expected in ((-20.0, 0), (10.0, 1), (-5.0, 0.5), (25.0, 1.5)):
-    assert weaning.normalised_score(
-        score, random=-20.0, teacher=10.0
-    ) == pytest.approx(expected)
-  # The ratio of raw returns would be -0.5.
-  assert weaning.normalised_score(-23.0, -20.0, 10.0) == pytest.approx(-0.1)
-
-
-@pytest.mark.parametrize('teacher', [-20.7, -21.0])
-def test_a_teacher_no_better_than_random_is_refused(teacher):
-  with pytest.raises(
-      ValueError, match=rf'teacher scores {teacher:.2f}.*random play \(-20.70\)'
-  ):
-    weaning.normalised_score(0.0, random=-20.7, teacher=teacher)
-
-
 def test_it_is_one_until_the_first_evaluation():
   assert weaning.decay([], weaning_steps=1) == 1.0
 

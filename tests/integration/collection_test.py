@@ -10,6 +10,7 @@ import pytest
 from rrl_pipeline import types as rrl_types
 from rrl_pipeline.environments import atari
 from rrl_pipeline.logs import dopamine
+from rrl_pipeline.testing import interruptions
 from rrl_pipeline.training import collection
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import rollouts
@@ -20,10 +21,6 @@ _CONFIG = config_lib.CollectConfig(
     num_steps=200, epsilons=(0.0, 0.5), checkpoint_period=90, num_parallel=2
 )
 _SEED = 6
-
-
-class Killed(BaseException):
-  """Stands for the sudden end of the process."""
 
 
 def _actions(observation: np.ndarray) -> np.ndarray:
@@ -154,17 +151,9 @@ def _files(directory):
 def test_a_killed_collection_ends_like_an_undisturbed_one(
     undisturbed, tmp_path, monkeypatch, module, name, nth
 ):
-  original, calls = getattr(module, name), []
-
-  def wrapper(*args, **kwargs):
-    calls.append(None)
-    if len(calls) == nth:
-      raise Killed
-    original(*args, **kwargs)
-
   with monkeypatch.context() as patch:
-    patch.setattr(module, name, wrapper)
-    with pytest.raises(Killed):
+    interruptions.kill_at(patch, module, name, nth, 'before')
+    with pytest.raises(interruptions.Killed):
       _collect(tmp_path)
   assert _collect(tmp_path) == undisturbed[1]
   got, expected = _files(tmp_path), _files(undisturbed[0])

@@ -11,6 +11,7 @@ from rrl_pipeline.agents import methods
 from rrl_pipeline.environments import atari
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.replay import frame_store
+from rrl_pipeline.testing import interruptions
 from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
@@ -31,10 +32,6 @@ _OFFLINE = config_lib.OfflineConfig(
 _EVALUATION = config_lib.EvaluationConfig(
     num_episodes=2, num_parallel=2, epsilon=0.1
 )
-
-
-class Killed(BaseException):
-  """Stands for the sudden end of the process."""
 
 
 @pytest.fixture(scope='module', name='store')
@@ -97,15 +94,6 @@ def _end_state(directory, trainer) -> dict[str, object]:
   }
 
 
-def _assert_same(first, second):
-  assert first.keys() == second.keys()
-  for name, value in first.items():
-    if isinstance(value, str):
-      assert value.splitlines() == second[name].splitlines(), name
-    else:
-      np.testing.assert_equal(value, second[name], err_msg=name)
-
-
 @pytest.fixture(scope='module', name='undisturbed')
 def fixture_undisturbed(tmp_path_factory, store):
   directory = tmp_path_factory.mktemp('undisturbed')
@@ -117,7 +105,9 @@ def fixture_undisturbed(tmp_path_factory, store):
 def test_the_same_seed_gives_the_same_run(undisturbed, store, tmp_path):
   trainer = _trainer(tmp_path, store)
   trainer.run()
-  _assert_same(_end_state(*undisturbed), _end_state(tmp_path, trainer))
+  interruptions.assert_same(
+      _end_state(*undisturbed), _end_state(tmp_path, trainer)
+  )
 
 
 def test_steps_are_those_of_the_learner_on_draws_of_the_store(
@@ -177,21 +167,6 @@ _MOMENTS = (
 )
 
 
-def _kill_at(patch, owner, name, count, when):
-  original, calls = getattr(owner, name), []
-
-  def wrapper(*args, **kwargs):
-    calls.append(None)
-    if len(calls) == count and when == 'before':
-      raise Killed
-    result = original(*args, **kwargs)
-    if len(calls) == count:
-      raise Killed
-    return result
-
-  patch.setattr(owner, name, wrapper)
-
-
 def test_a_run_killed_five_times_ends_like_an_undisturbed_one(
     undisturbed, store, tmp_path, monkeypatch
 ):
@@ -200,11 +175,13 @@ def test_a_run_killed_five_times_ends_like_an_undisturbed_one(
     trainer = _trainer(tmp_path, store)
     reached.append(int(trainer._learner.num_steps))
     with monkeypatch.context() as patch:
-      _kill_at(patch, *moment)
-      with pytest.raises(Killed):
+      interruptions.kill_at(patch, *moment)
+      with pytest.raises(interruptions.Killed):
         trainer.run()
   assert reached == [0, 0, 20, 20, 20]
   trainer = _trainer(tmp_path, store)
   assert int(trainer._learner.num_steps) == 40
   trainer.run()
-  _assert_same(_end_state(*undisturbed), _end_state(tmp_path, trainer))
+  interruptions.assert_same(
+      _end_state(*undisturbed), _end_state(tmp_path, trainer)
+  )

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from rrl_pipeline import scores
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import learning
 from rrl_pipeline.agents import methods
@@ -14,6 +15,7 @@ from rrl_pipeline.agents import weaning
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import factory
 from rrl_pipeline.networks import config as network_config
+from rrl_pipeline.testing import interruptions
 from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
@@ -40,10 +42,6 @@ _EVALUATION = config_lib.EvaluationConfig(
 )
 
 
-class Killed(BaseException):
-  """Stands for the sudden end of the process."""
-
-
 class _Teacher:
   """Values that depend on the observation; counts how often it is asked."""
 
@@ -68,7 +66,7 @@ def teacher_values(observation: np.ndarray) -> np.ndarray:
 
 def _guidance() -> online.Guidance:
   # Between these a student that loses a point or two is half weaned.
-  return online.Guidance(_Teacher(), teacher_return=1.0, random_return=-4.0)
+  return online.Guidance(_Teacher(), scores.Scale(random=-4.0, teacher=1.0))
 
 
 def _learner() -> learning.Learner:
@@ -121,15 +119,6 @@ def _end_state(directory, trainer) -> dict[str, object]:
   }
 
 
-def _assert_same(first, second):
-  assert first.keys() == second.keys()
-  for name, value in first.items():
-    if isinstance(value, str):
-      assert value.splitlines() == second[name].splitlines(), name
-    else:
-      np.testing.assert_equal(value, second[name], err_msg=name)
-
-
 @pytest.fixture(scope='module', name='undisturbed')
 def fixture_undisturbed(tmp_path_factory):
   directory = tmp_path_factory.mktemp('undisturbed')
@@ -141,7 +130,9 @@ def fixture_undisturbed(tmp_path_factory):
 def test_the_same_seed_gives_the_same_run(undisturbed, tmp_path):
   trainer = _trainer(tmp_path)
   trainer.run()
-  _assert_same(_end_state(*undisturbed), _end_state(tmp_path, trainer))
+  interruptions.assert_same(
+      _end_state(*undisturbed), _end_state(tmp_path, trainer)
+  )
 
 
 # Where the process ends: at a call of this function, counted from 1 in each
@@ -160,21 +151,6 @@ _MOMENTS = (
 )
 
 
-def _kill_at(patch, owner, name, count, when):
-  original, calls = getattr(owner, name), []
-
-  def wrapper(*args, **kwargs):
-    calls.append(None)
-    if len(calls) == count and when == 'before':
-      raise Killed
-    result = original(*args, **kwargs)
-    if len(calls) == count:
-      raise Killed
-    return result
-
-  patch.setattr(owner, name, wrapper)
-
-
 def test_a_run_killed_five_times_ends_like_an_undisturbed_one(
     undisturbed, tmp_path, monkeypatch
 ):
@@ -183,15 +159,17 @@ def test_a_run_killed_five_times_ends_like_an_undisturbed_one(
     trainer = _trainer(tmp_path)
     reached.append(trainer.actor_steps)
     with monkeypatch.context() as patch:
-      _kill_at(patch, *moment)
-      with pytest.raises(Killed):
+      interruptions.kill_at(patch, *moment)
+      with pytest.raises(interruptions.Killed):
         trainer.run()
   # It did get on in between, and did not begin anew each time.
   assert reached == sorted(reached) and reached[-1] >= 90
   trainer = _trainer(tmp_path)
   assert trainer.actor_steps < 240
   trainer.run()
-  _assert_same(_end_state(*undisturbed), _end_state(tmp_path, trainer))
+  interruptions.assert_same(
+      _end_state(*undisturbed), _end_state(tmp_path, trainer)
+  )
 
 
 def test_a_finished_run_is_not_continued(undisturbed, tmp_path):
@@ -199,7 +177,9 @@ def test_a_finished_run_is_not_continued(undisturbed, tmp_path):
   shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
   again = _trainer(tmp_path)
   again.run()
-  _assert_same(_end_state(directory, trainer), _end_state(tmp_path, again))
+  interruptions.assert_same(
+      _end_state(directory, trainer), _end_state(tmp_path, again)
+  )
 
 
 def test_replay_holds_what_was_played(undisturbed):

@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from rrl_pipeline import scores
 from rrl_pipeline.reports import figures
 from rrl_pipeline.reports import metric_figures
 from rrl_pipeline.reports import panels
 from rrl_pipeline.reports import runs
-from rrl_pipeline.reports import scores
 from rrl_pipeline.testing import synthetic_run
 
 _SCALE = scores.Scale(-20.7, 15.3)

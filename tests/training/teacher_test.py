@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from rrl_pipeline import scores
 from rrl_pipeline.agents import methods
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import factory
@@ -90,7 +91,7 @@ def test_a_bundle_of_the_package_is_found_by_name(given, tmp_path, monkeypatch):
 def test_guidance_holds_the_scores_to_compare_with(given, tmp_path):
   _obtain(tmp_path, bundle=str(given))
   guidance = teacher.guidance(tmp_path, _ENVIRONMENT)
-  assert (guidance.teacher_return, guidance.random_return) == (7.5, -20.7)
+  assert guidance.scale == scores.Scale(random=-20.7, teacher=7.5)
   observation = np.zeros((1, 20, 20, 4), np.uint8)
   assert guidance.teacher.values(observation).shape == (1, 6)
 

@@ -5,8 +5,8 @@ from hypothesis import strategies
 import numpy as np
 import pytest
 
+from rrl_pipeline import scores
 from rrl_pipeline.environments import random_returns
-from rrl_pipeline.reports import scores
 
 
 def test_random_is_zero_and_the_teacher_is_one():
