@@ -161,7 +161,32 @@ def load(
         f' SHA-256 that {_DESCRIPTION} states. Copy the bundle anew.'
     )
   model = tf.saved_model.load(os.fspath(directory / _MODEL))
-  return BundleTeacher(description, model, sha256)
+  teacher = BundleTeacher(description, model, sha256)
+  _check_values(teacher, directory)
+  return teacher
+
+
+def _check_values(teacher: BundleTeacher, directory: pathlib.Path) -> None:
+  """Asks the teacher once: a misfit shall not show up hours later."""
+  shape = teacher.description.observation_shape
+  where = f'The model in {directory} does not answer as a teacher'
+  # Two, because a model made for single observations would take one.
+  observation = np.zeros((2, *shape), np.uint8)
+  try:
+    values = teacher.values(observation)
+  except (AttributeError, TypeError, ValueError, tf.errors.OpError) as error:
+    raise ValueError(
+        f'{where}: its function `values` must take uint8 {observation.shape},'
+        f' but: {str(error).strip().splitlines()[0]}.'
+    ) from error
+  expected = (2, teacher.num_actions)
+  if values.shape != expected or values.dtype != tf.float32:
+    raise ValueError(
+        f'{where}: for uint8 {observation.shape} it gives {values.dtype.name}'
+        f' {tuple(values.shape)}; expected float32 {expected}.'
+    )
+  if not np.isfinite(values).all():
+    raise ValueError(f'{where}: its values are not finite.')
 
 
 def _read(directory: pathlib.Path) -> tuple[Description, str]:

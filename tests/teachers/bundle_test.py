@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.networks import nature
@@ -163,6 +164,50 @@ def test_a_changed_model_is_found(copy):
 def test_a_file_missing_from_the_model_is_found(copy):
   next((copy / 'saved_model' / 'variables').glob('*.index')).unlink()
   with pytest.raises(ValueError, match='damaged'):
+    _load(copy)
+
+
+def _replace_model(directory, function, shape=_SHAPE):
+  """Puts another function in place of `values`, with its hash."""
+  module = tf.Module()
+  module.factor = tf.Variable(1.0)
+  module.values = tf.function(
+      lambda observation: function(tf.cast(observation, tf.float32), module),
+      input_signature=[tf.TensorSpec((None, *shape), tf.uint8)],
+  )
+  shutil.rmtree(directory / 'saved_model')
+  tf.saved_model.save(module, str(directory / 'saved_model'))
+  path = directory / 'bundle.json'
+  content = json.loads(path.read_text())
+  content['sha256'] = bundle._hash(directory / 'saved_model')
+  path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    'function, message',
+    [
+        (
+            lambda o, m: m.factor * o[:, 0, 0],
+            r'gives float32 \(2, 4\); expected float32 \(2, 3\)',
+        ),
+        (
+            lambda o, m: tf.cast(m.factor * o[:, 0, 0, :3], tf.float64),
+            'gives float64',
+        ),
+        (lambda o, m: m.factor * o[:, 0, 0, :3] / 0.0, 'not finite'),
+    ],
+)
+def test_a_model_that_gives_something_else_is_refused(copy, function, message):
+  _replace_model(copy, function)
+  with pytest.raises(ValueError, match=f'does not answer.*{message}'):
+    _load(copy)
+
+
+def test_a_model_that_takes_something_else_is_refused(copy):
+  _replace_model(copy, lambda o, m: m.factor * o[:, 0, 0, :3], (84, 84, 4))
+  with pytest.raises(
+      ValueError, match=r'must take uint8 \(2, 20, 20, 4\), but'
+  ):
     _load(copy)
 
 
