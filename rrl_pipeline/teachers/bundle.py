@@ -69,6 +69,25 @@ class BundleTeacher:
     return tf.argmax(self.values(observation), axis=1).numpy()
 
 
+  def copy_network_to(self, network: tf.keras.Model) -> None:
+    """Gives a network of the same build this teacher's weights.
+
+    Raises:
+      ValueError: if the bundle holds no network of that build.
+    """
+    own = getattr(getattr(self._model, '_network', None), 'variables', ())
+    builds = [[(v.name, tuple(v.shape)) for v in variables]
+              for variables in (own, network.variables)]
+    if builds[0] != builds[1]:
+      raise ValueError(
+          'The network of the teacher to begin with is not built like the one'
+          f' to train: it has the variables {builds[0]}, expected {builds[1]}.'
+          ' Set teacher.network to what the lineage in its bundle.json says.'
+      )
+    for variable, value in zip(network.variables, own, strict=True):
+      variable.assign(value)
+
+
 class _Exported(tf.Module):
   """What is written as the SavedModel."""
 

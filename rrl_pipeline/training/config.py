@@ -122,14 +122,18 @@ class TeacherConfig:
 
   Attributes:
     bundle: folder of a teacher bundle, or the name of one that comes with this
-      package, such as 'pong_dqn'; empty to train one by DQN from scratch with
-      the settings below.
+      package, such as 'pong_dqn'; empty to train one by DQN with the settings
+      below.
+    initial_bundle: the bundle whose network a teacher that is trained here
+      begins with, as if it went on learning (the paper's *fine-tuning*, section
+      4.1); replay and optimiser begin empty. Empty to train from scratch.
     network: of a teacher that is trained here.
     agent: how it learns.
     online: for how long.
   """
 
   bundle: str = ''
+  initial_bundle: str = ''
   network: network_config.NatureConfig = network_config.NatureConfig()
   agent: agent_config.AgentConfig = methods.METHODS['tabula_rasa']
   online: OnlineConfig = OnlineConfig()

@@ -147,6 +147,12 @@ def _train(
       environment.action_spec().num_values,
       seeding.derive(seed, _AGENT, 'network'),
   )
+  parent = None
+  if config.initial_bundle:
+    initial = _load(find(config.initial_bundle), environment_config)
+    initial.copy_network_to(learner.network)
+    learner.synchronise_target()
+    parent = dataclasses.asdict(initial.description)
   trainer = online.OnlineTrainer(
       directory,
       _AGENT,
@@ -190,7 +196,7 @@ def _train(
               'agent': dataclasses.asdict(config.agent),
               'online': dataclasses.asdict(config.online),
               **trainer.counts(),
-              'teacher': None,
+              'teacher': parent,
           },
       ),
   )

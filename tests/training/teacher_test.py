@@ -103,22 +103,26 @@ def test_a_score_says_how_it_came_about():
   }
 
 
+_AGENT = dataclasses.replace(
+    methods.METHODS['tabula_rasa'], min_replay_steps=20, replay_capacity=40,
+    batch_size=4, update_period=2,
+)
+_ONLINE = config_lib.OnlineConfig(
+    num_actor_steps=60, evaluation_period=60, checkpoint_period=30,
+    log_period=5,
+)
+
+
 def test_a_teacher_can_be_trained_here(tmp_path):
-  agent = dataclasses.replace(
-      methods.METHODS['tabula_rasa'], min_replay_steps=20, replay_capacity=40,
-      batch_size=4, update_period=2,
+  description = _obtain(
+      tmp_path, network=_NETWORK, agent=_AGENT, online=_ONLINE
   )
-  online = config_lib.OnlineConfig(
-      num_actor_steps=60, evaluation_period=60, checkpoint_period=30,
-      log_period=5,
-  )
-  description = _obtain(tmp_path, network=_NETWORK, agent=agent, online=online)
   lineage = description.lineage
   assert lineage['command'] == 'the command' and lineage['seed'] == 3
   assert (lineage['actor_steps'], lineage['frames']) == (60, 240)
   assert lineage['learner_steps'] == 60 // 2 - 20 // 2 + 1
   assert lineage['teacher'] is None
-  assert lineage['agent'] == dataclasses.asdict(agent)
+  assert lineage['agent'] == dataclasses.asdict(_AGENT)
   assert description.score['num_episodes'] == 2
   # The score is that of the network in the bundle.
   loaded = teacher.load(tmp_path, _ENVIRONMENT)
@@ -131,5 +135,41 @@ def test_a_teacher_can_be_trained_here(tmp_path):
   note = tmp_path / 'bundle' / 'bundle.json'
   content = json.loads(note.read_text())
   note.write_text(json.dumps(content | {'score': {'mean_return': 1.0}}))
-  again = _obtain(tmp_path, network=_NETWORK, agent=agent, online=online)
+  again = _obtain(tmp_path, network=_NETWORK, agent=_AGENT, online=_ONLINE)
   assert again.score == {'mean_return': 1.0}
+
+
+def test_a_teacher_can_go_on_from_another(given, tmp_path):
+  # A learning rate of nearly nothing, so that what it began with is seen.
+  agent = dataclasses.replace(
+      _AGENT, learning_rate=1e-12, weaned_learning_rate=1e-12
+  )
+  description = _obtain(
+      tmp_path, initial_bundle=str(given), network=_NETWORK, agent=agent,
+      online=_ONLINE,
+  )
+  parent = json.loads((given / 'bundle.json').read_text())
+  assert description.lineage['teacher'] == {
+      name: parent[name]
+      for name in dataclasses.asdict(bundle.read_description(given))
+  }
+  observations = np.random.default_rng(0).integers(
+      0, 256, (5, 20, 20, 4), np.uint8
+  )
+  first = teacher._load(given, _ENVIRONMENT)
+  np.testing.assert_allclose(
+      teacher.load(tmp_path, _ENVIRONMENT).values(observations),
+      first.values(observations),
+      atol=1e-6,
+  )
+
+
+def test_a_teacher_of_another_build_cannot_be_gone_on_from(given, tmp_path):
+  network = network_config.NatureConfig(channels=(2, 2, 3), hidden_units=4)
+  with pytest.raises(
+      ValueError, match='not built like the one to train.*teacher.network'
+  ):
+    _obtain(
+        tmp_path, initial_bundle=str(given), network=network, agent=_AGENT,
+        online=_ONLINE,
+    )
