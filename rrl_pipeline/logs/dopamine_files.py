@@ -13,7 +13,7 @@ import json
 import os
 import pickle
 import re
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Sequence, Union
 
 import numpy as np
 
@@ -54,8 +54,18 @@ _ALLOWED_GLOBALS = frozenset({
 })
 
 
+def name_of(element: str, number: Union[int, str]) -> str:
+  """The file of an element, relative to the directory of the log."""
+  return f'{element}_ckpt.{number}.gz'
+
+
 def path_of(directory: str, element: str, number: int) -> str:
-  return os.path.join(directory, f'{element}_ckpt.{number}.gz')
+  return os.path.join(directory, name_of(element, number))
+
+
+def is_log_file(name: str) -> bool:
+  """Whether a file is named as one of a checkpoint."""
+  return _FILE_PATTERN.match(name) is not None
 
 
 def sentinel_path(directory: str, number: int) -> str:
@@ -92,30 +102,14 @@ def list_checkpoints(directory: str) -> Listing:
   if not elements:
     raise reader.LogError(
         f'{directory} holds no Dopamine replay checkpoint: expected files '
-        f'named {OBSERVATION}_ckpt.<number>.gz, found '
-        f'{", ".join(names[:5]) or "nothing"}{_guess(directory, names)}'
+        f'named {name_of(OBSERVATION, "<number>")}, found '
+        f'{", ".join(names[:5]) or "nothing"}'
     )
   sentinels = (_SENTINEL_PATTERN.match(name) for name in names)
   return Listing(
       elements={n: frozenset(e) for n, e in sorted(elements.items())},
       sentinels=frozenset(int(match[1]) for match in sentinels if match),
   )
-
-
-def _guess(directory: str, names: list[str]) -> str:
-  """What a directory of another kind probably is."""
-  for name in names:
-    if os.path.isfile(
-        os.path.join(directory, name, 'replay', 'checkpoint.msgpack')
-    ):
-      return (
-          '; it looks like a log of Dopamine 4.1 or later: '
-          '--log_format=dopamine_msgpack'
-      )
-    for inner in ('checkpoints', 'replay_logs'):
-      if name == inner:
-        return f'; did you mean its folder {name}?'
-  return ''
 
 
 def left_out_elements(
@@ -131,7 +125,7 @@ def left_out_elements(
     elif element.startswith(_STORE_PREFIX):
       what = f'The extra store {element.removeprefix(_STORE_PREFIX)!r}'
     else:
-      what = f'The file {element}_ckpt.<number>.gz'
+      what = f'The file {name_of(element, "<number>")}'
     losses.append(f'{what} is not part of the dataset.')
   return tuple(losses)
 
@@ -165,10 +159,6 @@ class Checkpoint:
   def path(self, element: str) -> str:
     return path_of(self.directory, element, self.number)
 
-  def name(self, element: str) -> str:
-    """The file of an element, relative to the directory."""
-    return path_of('', element, self.number)
-
   def slots(self, first_add: int, end_add: int) -> np.ndarray:
     """Slots of the entries from `first_add` up to, not including, `end_add`."""
     return np.arange(first_add, end_add) % self.capacity
@@ -193,7 +183,7 @@ def open_checkpoint(
   if missing:
     raise reader.LogError(
         f'checkpoint {number} of {directory} is incomplete: '
-        f'{", ".join(f"{e}_ckpt.{number}.gz" for e in missing)} missing'
+        f'{", ".join(name_of(e, number) for e in missing)} missing'
     )
   shapes = {}
   for element, dtype in _DTYPES.items():

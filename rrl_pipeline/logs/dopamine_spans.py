@@ -163,7 +163,7 @@ class SpanBuilder:
             padding=self._padding_seen,
             end=end,
             complete_start=self._complete,
-            source=self._checkpoint.name(files.OBSERVATION),
+            source=files.name_of(files.OBSERVATION, number),
             first_slot=self._first_add % self._checkpoint.capacity,
         )
     )
