@@ -184,13 +184,13 @@ def _losses(
       'The last action of every episode, its reward and the observation after '
       'it were never stored: each episode ends, not terminal, with the '
       'observation before that action, and its return lacks the last reward.',
-      'Rewards are those the agent learned from, which Dopamine clips to '
-      '[-1, 1] unless told otherwise: returns are not scores.',
+      'Raw rewards: Dopamine clips them to [-1, 1] before it stores them, '
+      'unless told otherwise, so that returns are not scores.',
   ]
   if builder.terminal_ends:
     losses.append(
-        f'{builder.terminal_ends} of the {len(builder.spans)} episodes ended '
-        'in a terminal state right after that action.'
+        f'The terminal end of {builder.terminal_ends} of the '
+        f'{len(builder.spans)} episodes: it came with that last action.'
     )
   if has_priorities:
     losses.append(

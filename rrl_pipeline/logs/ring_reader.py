@@ -16,8 +16,8 @@ from rrl_pipeline.logs import time_limits
 # What no log of this kind ever held.
 _LOSSES = (
     'The observation after the last action of an episode was never stored.',
-    'Rewards are those the agent learned from, which Dopamine clips to [-1, 1] '
-    'unless told otherwise: returns are not scores.',
+    'Raw rewards: Dopamine clips them to [-1, 1] before it stores them, unless '
+    'told otherwise, so that returns are not scores.',
 )
 
 

@@ -1,6 +1,6 @@
 """Tests of reading logs of Dopamine 4.1, against the truth about a real one.
 
-tests/testdata/dopamine/newformat/write_log.py tells how the sample was made.
+tests/testdata/dopamine/write_newformat.py tells how the sample was made.
 """
 
 import gzip
@@ -87,7 +87,7 @@ def test_sample_equals_the_truth(
     )
   terminal = sum(true['terminal'] for true in played)
   assert any(
-      loss.startswith(f'{terminal} of the {episodes} episodes ended in a term')
+      loss.startswith(f'The terminal end of {terminal} of the {episodes} episo')
       for loss in index.losses
   ) == (terminal > 0)
   assert index.frame_shape == (84, 84)

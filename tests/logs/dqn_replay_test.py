@@ -1,9 +1,14 @@
-"""Tests of reading the DQN Replay Dataset's layout: its traps one by one."""
+"""Tests of reading the DQN Replay Dataset's layout: its traps one by one.
+
+tests/testdata/dopamine/write_laps.py tells how the sample was made.
+"""
 
 import gzip
 import io
+import json
 import pathlib
 import shutil
+import zlib
 
 import numpy as np
 import pytest
@@ -16,6 +21,7 @@ from rrl_pipeline.logs import npy_gzip
 from rrl_pipeline.logs import reader
 from rrl_pipeline.testing import lap_logger
 
+SAMPLE = pathlib.Path(__file__).parents[1] / 'testdata' / 'dopamine' / 'laps'
 CAPACITY = 20
 _STORED = (files.OBSERVATION, files.ACTION, files.REWARD, files.TERMINAL)
 
@@ -51,6 +57,83 @@ def _actions(log_reader):
 def _rename(directory, number, to):
   for path in list(pathlib.Path(directory).glob(f'*_ckpt.{number}.gz')):
     path.rename(str(path).replace(f'_ckpt.{number}.', f'_ckpt.{to}.'))
+
+
+def _true_steps():
+  """By position in the log: action, reward and CRC-32 of the frame."""
+  truth = json.loads(
+      gzip.decompress((SAMPLE / 'ground_truth.json.gz').read_bytes())
+  )
+  steps = {}
+  add = 0
+  for episode in truth['episodes']:
+    add += 3
+    for step in zip(
+        episode['actions'], episode['rewards'], episode['frame_crc32']
+    ):
+      steps[add] = step
+      add += 1
+  assert add == truth['add_count'] == 620
+  return steps
+
+
+@pytest.mark.parametrize(
+    'checkpoints,expected,padding,left_out',
+    [
+        # Lap 1, entries 149 to 298, was never saved. The first of them is the
+        # last step of an episode; the padding that the lap ends in goes on in
+        # entry 299, which the file of the lap after holds.
+        (
+            'all',
+            [
+                (0, 3, 100, 'truncated', True),
+                (0, 106, 43, 'log_end', True),
+                (1, 300, 100, 'truncated', True),
+                (1, 403, 60, 'terminal', True),
+                (2, 466, 100, 'truncated', True),
+                (2, 569, 51, 'terminal', True),
+            ],
+            6 + 1 + 9,
+            150,
+        ),
+        (
+            'latest',
+            [
+                (3, 470, 96, 'terminal', False),
+                (3, 569, 51, 'terminal', True),
+            ],
+            3,
+            470,
+        ),
+    ],
+)
+def test_sample_equals_the_truth(checkpoints, expected, padding, left_out):
+  log_reader = _reader(SAMPLE / 'replay_logs', checkpoints, (100,))
+  index = log_reader.index()
+  assert [
+      (
+          s.checkpoint_id,
+          s.first_add,
+          s.length,
+          s.end.value,
+          s.complete_start,
+      )
+      for s in index.spans
+  ] == expected
+  steps = _true_steps()
+  for stream in log_reader.read(index.spans):
+    episode = stream.load()
+    first_add = stream.span.first_add
+    assert list(
+        zip(
+            episode.actions.tolist(),
+            episode.rewards.tolist(),
+            (zlib.crc32(frame.tobytes()) for frame in episode.observations),
+        )
+    ) == [steps[first_add + t] for t in range(stream.span.length)]
+  assert index.accounting == reader.Accounting(
+      620, 620 - padding - left_out, padding, left_out
+  )
 
 
 def test_stale_slot_is_taken_from_the_next_file(tmp_path):

@@ -38,8 +38,8 @@ def fixture_log(tmp_path):
 def test_losses_of_a_whole_log(log):
   assert _reader(log).index().losses == (
       'The observation after the last action of an episode was never stored.',
-      'Rewards are those the agent learned from, which Dopamine clips to '
-      '[-1, 1] unless told otherwise: returns are not scores.',
+      'Raw rewards: Dopamine clips them to [-1, 1] before it stores them, '
+      'unless told otherwise, so that returns are not scores.',
   )
 
 
