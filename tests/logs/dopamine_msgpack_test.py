@@ -227,6 +227,26 @@ def test_missing_repetition_is_found(tmp_path, log):
     _reader(tmp_path).index()
 
 
+def test_repetition_may_not_come_twice(tmp_path, log):
+  log.elements[6] = log.elements[5]
+  log.save(str(tmp_path), 0)
+  with pytest.raises(
+      reader.LogError, match='element 4 comes 1 more times; expected 3'
+  ):
+    _reader(tmp_path).index()
+
+
+def test_equal_short_episodes_are_no_repetitions(tmp_path):
+  log = msgpack_log.MsgpackLog(capacity=100)
+  for _ in range(3):
+    log.add_episode(_episode(2))
+  log.save(str(tmp_path), 0)
+  index = _reader(tmp_path).index()
+  assert [(s.first_add, s.length) for s in index.spans] == [
+      (0, 1), (1, 1), (2, 1)
+  ]
+
+
 def test_stacks_must_be_of_one_shape(tmp_path, log):
   other = msgpack_log.MsgpackLog(capacity=100, stack_size=3)
   other.add_episode(_episode(9))

@@ -54,7 +54,9 @@ def test_samples_are_rings(sample):
   assert detection.reason.startswith(
       f'{directory} is a log of Dopamine up to 4.0: checkpoint '
   )
-  assert detection.reason.endswith('has a sentinel file, which only agents write.')
+  assert detection.reason.endswith(
+      'has a sentinel file, which only agents write.'
+  )
 
 
 def test_ring_without_sentinel(tmp_path):
@@ -158,7 +160,7 @@ def test_directory_without_a_log(tmp_path):
 def test_folder_of_the_log_is_pointed_to(tmp_path, folder):
   (tmp_path / folder).mkdir()
   with pytest.raises(
-      reader.LogError, match=f'found {folder}; did you mean its folder {folder}?'
+      reader.LogError, match=f'found {folder}; did you mean its folder {folder}'
   ):
     formats.detect(str(tmp_path))
 
@@ -181,7 +183,7 @@ def test_wrong_format_says_how_to_go_on(tmp_path):
 @pytest.mark.parametrize(
     'change,message',
     [
-        ({'log_format': 'hdf5'}, "log_format is 'hdf5'; expected 'auto' or one"),
+        ({'log_format': 'hdf5'}, "log_format is 'hdf5'; expected 'auto' or "),
         ({'checkpoints': 'newest'}, "checkpoints is 'newest'"),
         ({'stack_size': 0}, 'stack_size is 0'),
         ({'time_limit_steps': (27000, 0)}, r'time_limit_steps is \(27000, 0\)'),
