@@ -13,7 +13,7 @@ import json
 import os
 import pickle
 import re
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence, Union
 
 import numpy as np
 
@@ -29,6 +29,9 @@ INVALID_RANGE = 'invalid_range'
 EPISODE_END_INDICES = 'episode_end_indices'
 METADATA_FILE = 'log_metadata.json'
 
+# Priorities of Dopamine's prioritised replay: a pickled object, never loaded.
+SUM_TREE = 'sum_tree'
+
 # What a conversion needs; `invalid_range` serves only Dopamine's sampler.
 _REQUIRED = (OBSERVATION, ACTION, REWARD, TERMINAL, ADD_COUNT)
 _DTYPES = {
@@ -37,6 +40,7 @@ _DTYPES = {
     REWARD: np.dtype(np.float32),
     TERMINAL: np.dtype(np.uint8),
 }
+_STORE_PREFIX = '$store$_'
 _FILE_PATTERN = re.compile(r'^(?P<element>.+)_ckpt\.(?P<number>\d+)\.gz$')
 _SENTINEL_PATTERN = re.compile(r'^sentinel_checkpoint_complete\.(\d+)$')
 # Everything that a pickled set of integers needs, under the names of NumPy 1
@@ -50,8 +54,18 @@ _ALLOWED_GLOBALS = frozenset({
 })
 
 
+def name_of(element: str, number: Union[int, str]) -> str:
+  """The file of an element, relative to the directory of the log."""
+  return f'{element}_ckpt.{number}.gz'
+
+
 def path_of(directory: str, element: str, number: int) -> str:
-  return os.path.join(directory, f'{element}_ckpt.{number}.gz')
+  return os.path.join(directory, name_of(element, number))
+
+
+def is_log_file(name: str) -> bool:
+  """Whether a file is named as one of a checkpoint."""
+  return _FILE_PATTERN.match(name) is not None
 
 
 def sentinel_path(directory: str, number: int) -> str:
@@ -88,8 +102,8 @@ def list_checkpoints(directory: str) -> Listing:
   if not elements:
     raise reader.LogError(
         f'{directory} holds no Dopamine replay checkpoint: expected files '
-        f'named {OBSERVATION}_ckpt.<number>.gz, found '
-        f'{", ".join(names[:5]) or "nothing"}{_guess(directory, names)}'
+        f'named {name_of(OBSERVATION, "<number>")}, found '
+        f'{", ".join(names[:5]) or "nothing"}'
     )
   sentinels = (_SENTINEL_PATTERN.match(name) for name in names)
   return Listing(
@@ -98,20 +112,22 @@ def list_checkpoints(directory: str) -> Listing:
   )
 
 
-def _guess(directory: str, names: list[str]) -> str:
-  """What a directory of another kind probably is."""
-  for name in names:
-    if os.path.isfile(
-        os.path.join(directory, name, 'replay', 'checkpoint.msgpack')
-    ):
-      return (
-          '; it looks like a checkpoint of Dopamine 4.1 or later, whose format '
-          'is not supported'
-      )
-    for inner in ('checkpoints', 'replay_logs'):
-      if name == inner:
-        return f'; did you mean its folder {name}?'
-  return ''
+def left_out_elements(
+    listing: Listing, numbers: Sequence[int]
+) -> tuple[str, ...]:
+  """Says what the checkpoints hold beyond what a dataset takes from them."""
+  present = frozenset().union(*(listing.elements[n] for n in numbers))
+  known = {*_REQUIRED, INVALID_RANGE, EPISODE_END_INDICES}
+  losses = []
+  for element in sorted(present - known):
+    if element == SUM_TREE:
+      what = 'The sum tree with the priorities of the replay buffer'
+    elif element.startswith(_STORE_PREFIX):
+      what = f'The extra store {element.removeprefix(_STORE_PREFIX)!r}'
+    else:
+      what = f'The file {name_of(element, "<number>")}'
+    losses.append(f'{what} is not part of the dataset.')
+  return tuple(losses)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +183,7 @@ def open_checkpoint(
   if missing:
     raise reader.LogError(
         f'checkpoint {number} of {directory} is incomplete: '
-        f'{", ".join(f"{e}_ckpt.{number}.gz" for e in missing)} missing'
+        f'{", ".join(name_of(e, number) for e in missing)} missing'
     )
   shapes = {}
   for element, dtype in _DTYPES.items():

@@ -66,7 +66,7 @@ class Accounting:
   Attributes:
     adds: entries written to the log since it began.
     transitions: those that are steps of the indexed episodes.
-    padding: those that are padding.
+    padding: those that are padding, or repeat a step that was counted.
     left_out: those that no checkpoint holds any more.
   """
 

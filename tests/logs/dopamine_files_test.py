@@ -76,18 +76,6 @@ def test_directory_must_hold_a_log(tmp_path):
     files.list_checkpoints(str(tmp_path))
 
 
-def test_newer_format_is_recognised(tmp_path):
-  (tmp_path / '0' / 'replay').mkdir(parents=True)
-  (tmp_path / '0' / 'replay' / 'checkpoint.msgpack').write_bytes(b'')
-  with pytest.raises(reader.LogError, match='Dopamine 4.1 or later'):
-    files.list_checkpoints(str(tmp_path))
-
-
-def test_folder_of_checkpoints_is_pointed_to():
-  with pytest.raises(reader.LogError, match='did you mean its folder checkpoi'):
-    files.list_checkpoints(str(SAMPLES / 'wrapped'))
-
-
 @pytest.mark.parametrize('element', [files.REWARD, files.ADD_COUNT])
 def test_missing_array_is_named(log, element):
   os.remove(files.path_of(log, element, 0))

@@ -7,6 +7,7 @@ given capacity still holds is a slice of it.
 import dataclasses
 import itertools
 import os
+import pathlib
 import tempfile
 from typing import Optional
 
@@ -122,10 +123,31 @@ def expected_episodes(entries, capacity, saves):
   ]
 
 
+def recognise_time_limits(expected, limits):
+  """Of a log that marks no end as a time limit, what its lengths tell."""
+  if any(episode.end is types.EpisodeEnd.TRUNCATED for episode in expected):
+    return expected
+  return [
+      dataclasses.replace(episode, end=types.EpisodeEnd.TRUNCATED)
+      if episode.end is types.EpisodeEnd.TERMINAL
+      and episode.complete_start
+      and len(episode.steps) in limits
+      else episode
+      for episode in expected
+  ]
+
+
 @hypothesis.settings(max_examples=150, deadline=None)
-@hypothesis.given(logs())
-def test_reader_finds_what_the_ring_holds(log):
+@hypothesis.given(logs(), st.booleans(), st.sets(st.integers(1, 12)))
+def test_reader_finds_what_the_ring_holds(log, is_old, limits):
   entries, stack_size, update_horizon, capacity, saves = log
+  if is_old:  # Old agents stored every end as terminal and marked no others.
+    entries = [
+        dataclasses.replace(entry, end=types.EpisodeEnd.TERMINAL)
+        if entry.end
+        else entry
+        for entry in entries
+    ]
   with tempfile.TemporaryDirectory() as directory:
     writer = dopamine_writer.DopamineLogWriter(
         directory, (2, 3), capacity, stack_size, update_horizon
@@ -142,11 +164,19 @@ def test_reader_finds_what_the_ring_holds(log):
         if writer.add_count in saves:
           writer.save(saves.index(writer.add_count))
     assert writer.add_count == len(entries)
+    if is_old:
+      for path in pathlib.Path(directory).glob('episode_end_indices_*'):
+        os.remove(path)
     log_reader = dopamine.DopamineReader(
-        dopamine.DopamineLogConfig(directory, 'all', stack_size)
+        dopamine.DopamineLogConfig(
+            directory, 'all', stack_size, tuple(limits)
+        )
     )
     index = log_reader.index()
-    expected = expected_episodes(entries, capacity, saves)
+    assert index.ends_marked == (not is_old)
+    expected = recognise_time_limits(
+        expected_episodes(entries, capacity, saves), limits
+    )
     assert len(index.spans) == len(expected)
     for stream, episode in itertools.zip_longest(
         log_reader.read(index.spans), expected
@@ -155,6 +185,10 @@ def test_reader_finds_what_the_ring_holds(log):
       found = stream.load()
       assert span.checkpoint_id == episode.checkpoint
       assert span.first_add == episode.first_add
+      assert span.source == (
+          f'$store$_observation_ckpt.{episode.checkpoint}.gz'
+      )
+      assert span.first_slot == episode.first_add % capacity
       assert span.end is episode.end
       assert span.complete_start == episode.complete_start
       np.testing.assert_array_equal(
