@@ -106,7 +106,10 @@ def own_part(writer: int) -> str:
 def parse_name(name: str) -> tuple[int, int] | None:
   """The writer and the number of an episode file; None for other names."""
   match = _EPISODE_NAME.fullmatch(name)
-  return None if match is None else (int(match[1]), int(match[2]))
+  if match is None:
+    return None
+  numbers = int(match[1]), int(match[2])
+  return numbers if episode_name(*numbers) == name else None
 
 
 def is_temporary(name: str) -> bool:
