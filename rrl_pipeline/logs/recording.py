@@ -20,6 +20,7 @@ from rrl_pipeline.logs import reader
 from rrl_pipeline.logs import recording_files as files
 
 _EVERYTHING = ('latest', 'all')
+_RAW_REWARDS = 'as the environment gave them, not clipped'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,11 +119,10 @@ class RecordingReader:
         sources=sources,
         frame_shape=description.observation.shape,
         ends_marked=True,
-        metadata={
-            **description.metadata,
-            'rewards': 'as the environment gave them, not clipped',
-        },
+        metadata={'rewards': _RAW_REWARDS, **description.metadata},
         warnings=tuple(warnings),
+        # Said by who made the recording of something else.
+        losses=tuple(description.metadata.get('losses', ())),
     )
 
   def read(
