@@ -61,7 +61,8 @@ def _make_parser() -> argparse.ArgumentParser:
       help='how many actions the environment has, 6 for Pong',
   )
   give.add_argument(
-      '--split', default='train', help='of the TFDS dataset (train)'
+      '--split', default='all',
+      help="of the TFDS dataset, as in 'train[:10%%]' (all)",
   )
   give.add_argument(
       '--data_format', default='parquet',

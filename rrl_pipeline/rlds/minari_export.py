@@ -48,7 +48,7 @@ class ExportConfig:
       appears among Minari's datasets on this machine, where
       MINARI_DATASETS_PATH says.
     num_actions: that the environment has.
-    split: of the TFDS dataset.
+    split: of the TFDS dataset, as in 'train[:10%]'.
     data_format: of Minari: 'parquet' takes about a hundredth of the room of
       the others for Atari frames and is read more slowly.
   """
@@ -56,7 +56,7 @@ class ExportConfig:
   dataset_dir: str
   dataset: str
   num_actions: int
-  split: str = 'train'
+  split: str = 'all'
   data_format: str = DATA_FORMATS[0]
 
   def __post_init__(self):
@@ -184,11 +184,13 @@ def _open(config: ExportConfig) -> tfds.core.DatasetBuilder:
         f'the dataset {config.dataset_dir} lacks the step fields '
         f'{", ".join(missing)}'
     )
-  if config.split not in builder.info.splits:
+  try:
+    builder.info.splits[config.split]
+  except (ValueError, KeyError) as error:
     raise ValueError(
         f'the dataset {config.dataset_dir} has no split {config.split!r}; it '
-        f'has {", ".join(builder.info.splits) or "none"}'
-    )
+        f'has {", ".join(builder.info.splits) or "none"}, and all'
+    ) from error
   return builder
 
 

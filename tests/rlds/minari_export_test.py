@@ -179,6 +179,12 @@ def test_vectors_stay_as_they_are(minari, tmp_path):
   assert episode.truncations.tolist() == [False, False, True]
 
 
+def test_a_part_can_be_exported(minari, dataset_dir):
+  assert _export(dataset_dir, split='train[1:2]').episodes == 1
+  episode, = minari.load_dataset('pong/teacher-v0')
+  np.testing.assert_array_equal(episode.observations[:, 0], _frames(1, 4))
+
+
 def test_an_existing_dataset_is_not_replaced(minari, dataset_dir):
   del minari
   path = _export(dataset_dir).path
@@ -217,7 +223,7 @@ def test_errors_of_the_user_are_one_line(minari, tmp_path, dataset_dir):
   del minari
   with pytest.raises(ValueError, match='holds no RLDS dataset: expected a TF'):
     _export(str(tmp_path))
-  with pytest.raises(ValueError, match="has no split 'test'; it has train"):
+  with pytest.raises(ValueError, match="no split 'test'; it has train, and"):
     _export(dataset_dir, split='test')
   with pytest.raises(
       ValueError, match='episode 0 of .*: the actions go from 0 to 5, but num_a'
