@@ -1,7 +1,7 @@
 """One recorded episode in one file, which `numpy.load` reads too.
 
 An episode of T steps is a zip archive of `observations.npy` [T + 1, ...],
-`actions.npy` [T, ...], `rewards.npy` [T], `discounts.npy` [T] and
+`actions.npy` [T, ...], `rewards.npy` [T], `discounts.npy` [T] float32 and
 `episode.json`, its place in the recording. Everything is compressed and has a
 CRC-32, which is checked when it is read to its end. Nothing depends on time or
 machine: the same episode is the same bytes.
@@ -27,6 +27,7 @@ OBSERVATIONS = 'observations'
 ACTIONS = 'actions'
 REWARDS = 'rewards'
 DISCOUNTS = 'discounts'
+DISCOUNT_DTYPE = 'float32'
 _ARRAYS = (OBSERVATIONS, ACTIONS, REWARDS, DISCOUNTS)
 
 # Larger members need longer fields, which must be known before they are

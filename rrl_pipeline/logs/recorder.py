@@ -31,8 +31,8 @@ class RecordedEpisode:
     observations: T + 1 arrays, the last one after the last action.
     actions: [T, ...].
     rewards: [T], as the environment gave them.
-    discounts: [T]; the last one is 0 if the episode ended in a terminal state,
-      as in `dm_env`.
+    discounts: [T] float32; the last one is 0 if the episode ended in a terminal
+      state, as in `dm_env`.
   """
 
   observations: Sequence[np.ndarray]
@@ -201,7 +201,11 @@ class RecordingWriter:
           f'the episode has {lengths}; expected T ≥ 1 actions, rewards and '
           'discounts, and T + 1 observations'
       )
-    for name, described in self.description.arrays().items():
+    fitting = {
+        **self.description.arrays(),
+        archive.DISCOUNTS: files.Array((), archive.DISCOUNT_DTYPE),
+    }
+    for name, described in fitting.items():
       for t, row in enumerate(arrays[name]):
         if row.shape != described.shape or row.dtype != described.dtype:
           raise ValueError(
@@ -269,7 +273,7 @@ class EpisodeRecorder:
               observations,
               np.stack(self._actions),
               np.stack(self._rewards),
-              np.array(self._discounts, np.float32),
+              np.array(self._discounts, archive.DISCOUNT_DTYPE),
           )
       )
 

@@ -202,8 +202,10 @@ class RecordingReader:
       self, episode: archive.EpisodeArchive, span: reader.EpisodeSpan
   ) -> None:
     """Replay logs say of each step only whether a terminal state follows."""
-    found = episode.array(archive.DISCOUNTS, (span.length,), 'float32')
-    expected = np.ones(span.length, np.float32)
+    found = episode.array(
+        archive.DISCOUNTS, (span.length,), archive.DISCOUNT_DTYPE
+    )
+    expected = np.ones(span.length, found.dtype)
     if span.end is types.EpisodeEnd.TERMINAL:
       expected[-1] = 0
     wrong = np.flatnonzero(found != expected)

@@ -306,6 +306,7 @@ def test_a_recording_is_of_one_environment(tmp_path):
         ({'actions': np.zeros((3, 1), np.int32)},
          r'actions\[0\] is int32 \(1,\)'),
         ({'rewards': np.zeros(3)}, r'rewards\[0\] is float64'),
+        ({'discounts': np.ones(3)}, r'discounts\[0\] is float64 \(\)'),
         ({name: np.zeros(0) for name in ('actions', 'rewards', 'discounts')},
          "'actions': 0"),
     ],
