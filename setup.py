@@ -103,12 +103,17 @@ setuptools.setup(
         'rrl_pipeline.teachers': ['bundles/**/*'],
     },
     entry_points={
-        'console_scripts': ['rrl-launch = rrl_pipeline.launch.launch:main'],
+        'console_scripts': [
+            'rrl-launch = rrl_pipeline.launch.launch:main',
+            'rrl-minari = rrl_pipeline.launch.minari_bridge:main',
+        ],
     },
     python_requires='>=3.11,<3.12',
     install_requires=_IMPORTED + _UNDECLARED,
     extras_require={
         'fast': ['isal>=1.7'],
+        # Later versions need NumPy 2, which TensorFlow 2.15 does not take.
+        'minari': ['gymnasium>=1,<2', 'minari[arrow,hdf5]>=0.5.3,<0.5.4'],
         'test': ['dill>=0.3.8', 'hypothesis>=6.100', 'packaging>=23',
                  'pytest>=8'],
     },

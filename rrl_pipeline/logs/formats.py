@@ -13,12 +13,15 @@ from rrl_pipeline.logs import dopamine_msgpack
 from rrl_pipeline.logs import dopamine_msgpack_files
 from rrl_pipeline.logs import dqn_replay
 from rrl_pipeline.logs import reader
+from rrl_pipeline.logs import recording
+from rrl_pipeline.logs import recording_files
 
 AUTO = 'auto'
 DOPAMINE = 'dopamine'
 DQN_REPLAY = 'dqn_replay'
 DOPAMINE_MSGPACK = 'dopamine_msgpack'
-FORMATS = (DOPAMINE, DQN_REPLAY, DOPAMINE_MSGPACK)
+RECORDING = 'recording'
+FORMATS = (DOPAMINE, DQN_REPLAY, DOPAMINE_MSGPACK, RECORDING)
 
 # Folders in which agents keep their logs.
 _REPLAY_LOGS = 'replay_logs'
@@ -81,6 +84,12 @@ def detect(directory: str) -> Detection:
   """
   if not os.path.isdir(directory):
     raise reader.LogError(f'the log directory {directory} does not exist')
+  if recording.looks_like_recording(directory):
+    return Detection(
+        RECORDING,
+        f'{directory} is a recording of this project: it has '
+        f'{recording_files.DESCRIPTION_FILE}.',
+    )
   names = sorted(os.listdir(directory))
   if any(_has_msgpack(directory, name) for name in names):
     numbers = dopamine_msgpack_files.list_checkpoints(directory).numbers
@@ -100,7 +109,8 @@ def detect(directory: str) -> Detection:
       f'{directory} holds no replay log that is known: expected files '
       f'{dopamine_files.name_of(dopamine_files.OBSERVATION, "<number>")} '
       f'(Dopamine up to 4.0, DQN Replay Dataset) or '
-      f'{dopamine_msgpack_files.name_of("<number>")} (Dopamine 4.1 and later), '
+      f'{dopamine_msgpack_files.name_of("<number>")} (Dopamine 4.1 and later) '
+      f'or {recording_files.DESCRIPTION_FILE} (a recording of this project), '
       f'found {", ".join(names[:5]) or "nothing"}'
       + (f'; did you mean its folder {folders[0]}?' if folders else '')
   )
@@ -159,6 +169,8 @@ def open_reader(config: LogConfig) -> reader.LogReader:
   log_format = config.log_format
   if log_format == AUTO:
     log_format = detect(config.directory).log_format
+  if log_format == RECORDING:
+    return recording.RecordingReader(config)
   if log_format == DOPAMINE_MSGPACK:
     return dopamine_msgpack.DopamineMsgpackReader(
         dopamine_msgpack.DopamineMsgpackLogConfig(

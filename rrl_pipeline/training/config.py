@@ -49,15 +49,24 @@ class OnlineConfig:
     checkpoint_period: agent steps between checkpoints at least; a checkpoint is
       taken at the end of an episode.
     log_period: learner steps between rows of metrics.
+    record_episodes: whether the complete episodes that the agent plays are
+      kept beside its checkpoints as a recording, a log for other students.
   """
 
   num_actor_steps: int = 2_500_000
   evaluation_period: int = 250_000
   checkpoint_period: int = 50_000
   log_period: int = 100
+  record_episodes: bool = False
 
   def __post_init__(self):
-    _check_positive(self, *(f.name for f in dataclasses.fields(self)))
+    _check_positive(
+        self,
+        'num_actor_steps',
+        'evaluation_period',
+        'checkpoint_period',
+        'log_period',
+    )
 
 
 @dataclasses.dataclass(frozen=True)

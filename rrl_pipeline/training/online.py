@@ -6,11 +6,13 @@ control and, where none is given, the teacher: they differ in their
 configuration and in what their networks start from.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
-from typing import Optional
+from typing import ContextManager, Optional
 
+import dm_env
 import numpy as np
 import reverb
 
@@ -29,6 +31,7 @@ from rrl_pipeline.replay import tables
 from rrl_pipeline.teachers import teacher as teacher_lib
 from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
+from rrl_pipeline.training import episode_recording
 from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import learner_metrics
 from rrl_pipeline.training import metric_log
@@ -84,7 +87,7 @@ class OnlineTrainer:
           f'Agent {agent!r} distils with weight'
           f' {agent_config.distillation_weight} but has no teacher.'
       )
-    directory = pathlib.Path(directory)
+    self._directory = directory = pathlib.Path(directory)
     self._agent = agent
     self._environment_config = environment_config
     self._agent_config = agent_config
@@ -142,6 +145,9 @@ class OnlineTrainer:
 
   def run(self) -> None:
     """Trains until `num_actor_steps` are done."""
+    total = self._config.num_actor_steps
+    if self.actor_steps >= total:
+      return
     # An actor may be one update period ahead of the learner. Every step can
     # end an episode, and an episode's end is a row of its own.
     table = tables.step_table(
@@ -153,13 +159,12 @@ class OnlineTrainer:
     client = reverb.Client(f'localhost:{server.port}')
     self._adder = adders.StepAdder(client, self._num_actions)
     self._stream = streams.StepStream(client)
-    total = self._config.num_actor_steps
-    with progress_lib.progress(
+    with self._recorded() as environment, progress_lib.progress(
         total, self.actor_steps, f'online {self._agent}', 'steps'
     ) as progress:
       while self.actor_steps < total:
         before = self.actor_steps
-        self._play_episode()
+        self._play_episode(environment)
         progress.update(self.actor_steps - before)
         due = self._checkpoint_steps + self._config.checkpoint_period
         if self.actor_steps >= min(due, total):
@@ -167,7 +172,20 @@ class OnlineTrainer:
     self._adder.close()
     server.stop()
 
-  def _play_episode(self) -> None:
+  def _recorded(self) -> ContextManager[dm_env.Environment]:
+    """The environment, recorded if that is asked for."""
+    if not self._config.record_episodes:
+      return contextlib.nullcontext(self._environment)
+    return episode_recording.recorded(
+        self._environment,
+        self._environment_config,
+        self._agent,
+        self._seed,
+        self._directory / 'recording',
+        self._episode,
+    )
+
+  def _play_episode(self, environment: dm_env.Environment) -> None:
     generator = np.random.Generator(
         np.random.Philox(
             key=[
@@ -176,8 +194,8 @@ class OnlineTrainer:
             ]
         )
     )
-    self._environment.start_at_episode(self._episode)
-    timestep = self._environment.reset()
+    environment.start_at_episode(self._episode)
+    timestep = environment.reset()
     observation = self._stacker.reset(timestep.observation)
     self._adder.add_first(timestep)
     episode_return = 0.0
@@ -185,7 +203,7 @@ class OnlineTrainer:
       with self.stopwatch.measure('inference'):
         action, teacher_values = self._act(observation, generator)
       with self.stopwatch.measure('environment'):
-        timestep = self._environment.step(action)
+        timestep = environment.step(action)
         observation = self._stacker.push(timestep.observation)
       with self.stopwatch.measure('replay'):
         self._adder.add(action, timestep, teacher_values)

@@ -35,7 +35,7 @@ _OFFLINE = config_lib.OfflineConfig(
 )
 _ONLINE = config_lib.OnlineConfig(
     num_actor_steps=120, evaluation_period=40, checkpoint_period=30,
-    log_period=5,
+    log_period=5, record_episodes=True,
 )
 
 
@@ -87,13 +87,21 @@ def _files(directory: pathlib.Path) -> dict[str, list[str]]:
   }
 
 
+def _recorded(directory: pathlib.Path) -> dict[str, bytes]:
+  """The description of the recording, and the episodes."""
+  return {
+      path.name: path.read_bytes()
+      for path in (directory / 'online' / 'recording').glob('[!.]*')
+  }
+
+
 def test_training_goes_on_after_sigkill_as_if_nothing_had_happened(tmp_path):
   expected = _train(tmp_path / 'undisturbed')
   directory = tmp_path / 'killed'
   checkpoints = []
   # First in the middle of an offline checkpoint, then of an online one, whose
-  # rows are saved already.
-  for nth in (6, 16):
+  # rows are saved and whose last episode is recorded already.
+  for nth in (6, 20):
     process = subprocess.run(
         [sys.executable, __file__, directory, str(nth)],
         capture_output=True, text=True, check=False,
@@ -111,8 +119,11 @@ def test_training_goes_on_after_sigkill_as_if_nothing_had_happened(tmp_path):
       *(f'online/checkpoints/{name}' for name in ('30', '60', 'incomplete')),
   }
   assert (directory / 'online' / 'rows' / '62-93.npz').exists()
+  assert len(_recorded(directory)) == 1 + 3
   weights = _train(directory)
   assert _files(directory) == _files(tmp_path / 'undisturbed')
+  assert len(_recorded(directory)) == 1 + 4
+  assert _recorded(directory) == _recorded(tmp_path / 'undisturbed')
   for name, value in expected.items():
     np.testing.assert_array_equal(weights[name], value, err_msg=name)
 

@@ -14,6 +14,7 @@ from rrl_pipeline.agents import methods
 from rrl_pipeline.agents import weaning
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import factory
+from rrl_pipeline.logs import recorder
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.testing import interruptions
 from rrl_pipeline.training import checkpointing
@@ -35,7 +36,7 @@ _AGENT = dataclasses.replace(
 )
 _ONLINE = config_lib.OnlineConfig(
     num_actor_steps=240, evaluation_period=80, checkpoint_period=60,
-    log_period=5,
+    log_period=5, record_episodes=True,
 )
 _EVALUATION = config_lib.EvaluationConfig(
     num_episodes=2, num_parallel=2, epsilon=0.1
@@ -116,6 +117,10 @@ def _end_state(directory, trainer) -> dict[str, object]:
           if not name.endswith('_seconds')
       },
       **store.rows(store.oldest, store.num_added)._asdict(),
+      **{
+          f'recording {path.name}': path.read_bytes()
+          for path in (directory / 'recording').glob('[!.]*')
+      },
   }
 
 
@@ -148,10 +153,12 @@ _MOMENTS = (
     (evaluation.EvaluationLog, 'append', 1, 'after'),
     # Rows of metrics are written that no checkpoint knows of.
     (metric_log.MetricLog, 'write', 3, 'after'),
+    # An episode is recorded, but no checkpoint knows of it.
+    (recorder.RecordingWriter, 'write', 1, 'after'),
 )
 
 
-def test_a_run_killed_five_times_ends_like_an_undisturbed_one(
+def test_a_run_killed_six_times_ends_like_an_undisturbed_one(
     undisturbed, tmp_path, monkeypatch
 ):
   reached = []
