@@ -40,6 +40,7 @@ _DTYPES = {
     REWARD: np.dtype(np.float32),
     TERMINAL: np.dtype(np.uint8),
 }
+_MAX_COUNT = 1 << 62  # Beyond, positions would not fit into NumPy's integers.
 _STORE_PREFIX = '$store$_'
 _FILE_PATTERN = re.compile(r'^(?P<element>.+)_ckpt\.(?P<number>\d+)\.gz$')
 _SENTINEL_PATTERN = re.compile(r'^sentinel_checkpoint_complete\.(\d+)$')
@@ -207,9 +208,18 @@ def open_checkpoint(
           f'{path_of(directory, element, number)} has shape '
           f'{shapes[element]}; expected one number for each slot'
       )
+  if not lengths[ACTION]:
+    raise reader.LogError(
+        f'the arrays of checkpoint {number} of {directory} are empty; expected '
+        'at least one slot'
+    )
   path = path_of(directory, ADD_COUNT, number)
   add_count = npy_gzip.read_array(path)
-  if add_count.shape != () or add_count.dtype.kind not in 'iu' or add_count < 0:
+  if (
+      add_count.shape != ()
+      or add_count.dtype.kind not in 'iu'
+      or not 0 <= int(add_count) < _MAX_COUNT
+  ):
     raise reader.LogError(
         f'{path} holds {add_count.dtype} {add_count.tolist()}; expected a '
         'count of entries'

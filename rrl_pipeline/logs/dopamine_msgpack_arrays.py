@@ -15,11 +15,11 @@ import cramjam
 import numpy as np
 
 _ARRAY_KEYS = {'shape', 'data', 'dtype'}
-_PLAIN_DTYPE = re.compile(r"^'([<>|=]?[biuf?]\d?)'$")
+_PLAIN_DTYPE = re.compile(r"'([<>|=]?[biuf?]\d?)'")
 _PACKED_DTYPE = re.compile(
-    r"^\[\('data', '\|u1', \((?P<data>\d+),\)\), "
+    r"\[\('data', '\|u1', \((?P<data>\d+),\)\), "
     r"\('shape', '<i4', \((?P<axes>\d+),\)\), "
-    r"\('dtype', '\|S(?P<dtype>\d+)'\)\]$"
+    r"\('dtype', '\|S(?P<dtype>\d+)'\)\]"
 )
 # Far more than any stack of frames: what claims more is damaged.
 _MAX_BYTES = 1 << 26
@@ -54,11 +54,13 @@ def _array(shape: tuple[int, ...], data: bytes, dtype: np.dtype) -> np.ndarray:
 
 
 def _plain_dtype(text: str) -> np.dtype:
-  match = _PLAIN_DTYPE.match(text)
+  match = _PLAIN_DTYPE.fullmatch(text)
   try:
-    return np.dtype(match[1])
-  except TypeError as error:
-    raise DecodingError(f'its dtype is {text[:80]}') from error
+    if match:
+      return np.dtype(match[1])
+  except TypeError:
+    pass  # Such as '<i3'.
+  raise DecodingError(f'its dtype is {text[:80]!r}')
 
 
 def number(value: Any) -> Any:
@@ -82,7 +84,7 @@ def stack(value: Any) -> np.ndarray:
     DecodingError: if it is none, or is damaged.
   """
   shape, data, dtype = _parts(value)
-  packed = _PACKED_DTYPE.match(dtype)
+  packed = _PACKED_DTYPE.fullmatch(dtype)
   if packed:
     frames = _unpack(data, *(int(n) for n in packed.groups()))
   else:

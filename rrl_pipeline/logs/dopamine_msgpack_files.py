@@ -175,11 +175,16 @@ class ElementStream:
       count = self._unpacker.read_array_header()
     if not isinstance(self.end_add, int) or self.end_add < 0:
       raise reader.LogError(
-          f'{self.path} has {str(self.end_add)[:80]} as add_count; expected a '
-          'count of elements'
+          f'{self.path} has {str(self.end_add)[:80]!r} as add_count; expected '
+          'a count of elements'
       )
     self.first_add = self.end_add - count
-    if self.first_add < 0 or keys != list(range(self.first_add, self.end_add)):
+    if (
+        not isinstance(keys, list)
+        or len(keys) != count
+        or self.first_add < 0
+        or keys != list(range(self.first_add, self.end_add))
+    ):
       raise reader.LogError(
           f'{self.path} holds {count} elements of the {self.end_add} that were '
           'added, but their keys are not the last of those'
@@ -242,7 +247,7 @@ class ElementStream:
         )
       state, action, reward, next_state, is_terminal, _ = value
       action = arrays.number(action)
-      if not isinstance(action, int):
+      if not isinstance(action, int) or not -(2**31) <= action < 2**31:
         raise arrays.DecodingError(f'its action is {action}')
       element = Element(
           path=self.path,

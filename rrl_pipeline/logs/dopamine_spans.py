@@ -10,17 +10,21 @@ from rrl_pipeline.logs import dopamine_files as files
 from rrl_pipeline.logs import reader
 
 
-def padding_error(first_add: int, found: str) -> reader.LogError:
+def padding_error(
+    checkpoint: files.Checkpoint, first_add: int, found: str
+) -> reader.LogError:
   """The error for padding that is none.
 
   Args:
+    checkpoint: that holds it.
     first_add: the entry of the first step after the padding.
     found: what is there instead of zeros.
   """
   return reader.LogError(
-      f'the padding before the episode whose first step is entry {first_add} '
-      f'holds {found}; expected zeros only. Was the log written with another '
-      'stack size? Give it with --stack_size'
+      f'checkpoint {checkpoint.number} of {checkpoint.directory}: the padding '
+      f'before the episode whose first step is entry {first_add} holds '
+      f'{found}; expected zeros only. Was the log written with another stack '
+      'size? Give it with --stack_size'
   )
 
 
@@ -124,7 +128,9 @@ class SpanBuilder:
         count = min(self._padding_left, piece.end_add - add)
         if not columns.are_zero(add, add + count):
           raise padding_error(
-              add + self._padding_left, 'an action, a reward or an end'
+              piece.checkpoint,
+              add + self._padding_left,
+              'an action, a reward or an end',
           )
         self._padding_left -= count
         self._padding_seen += count

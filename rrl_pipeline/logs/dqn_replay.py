@@ -140,11 +140,12 @@ def _missing_laps(laps: Sequence[files.Checkpoint]) -> tuple[str, ...]:
   for checkpoint in laps:
     lap = checkpoint.add_count // checkpoint.capacity
     passed_over = (lap - last_lap) - (checkpoint.number - last_number)
+    unread = range(last_lap + 1, lap)
     if passed_over > 0:
+      some = '' if passed_over == len(unread) else f'{passed_over} of '
       warnings.append(
-          f'{passed_over} of the laps {_ranges(range(last_lap + 1, lap))} were '
-          'never saved (the logger passes over a lap that ends in padding): '
-          'episodes are cut there'
+          f'laps that were never saved: {some}{_ranges(unread)} (the logger '
+          'passes over a lap that ends in padding); episodes are cut there'
       )
     last_number, last_lap = checkpoint.number, lap
   return tuple(warnings)

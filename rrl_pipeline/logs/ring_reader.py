@@ -121,9 +121,26 @@ class RingReader:
             span=span,
             actions=entries.column(files.ACTION, span.first_add, end_add),
             rewards=entries.column(files.REWARD, span.first_add, end_add),
-            frames=_episode_frames(entries, span),
+            frames=self._frames(entries, span),
         )
       entries.finish()
+
+  def _frames(
+      self, entries: dopamine_entries.Entries, span: reader.EpisodeSpan
+  ) -> Iterator[np.ndarray]:
+    """The frames of an episode, after checking the padding before them."""
+    for block in entries.frames(span.first_add - span.padding, span.first_add):
+      if block.any():
+        entries.finish()  # A damaged file is the likelier reason, and is named.
+        (checkpoint,) = (
+            c
+            for c in self._selection.checkpoints
+            if c.number == span.checkpoint_id
+        )
+        raise dopamine_spans.padding_error(
+            checkpoint, span.first_add, 'a frame that is not all zero'
+        )
+    yield from entries.frames(span.first_add, span.first_add + span.length)
 
 
 def _overwritten(accounting: reader.Accounting) -> tuple[str, ...]:
@@ -133,16 +150,3 @@ def _overwritten(accounting: reader.Accounting) -> tuple[str, ...]:
       f'{accounting.left_out} of the {accounting.adds} entries of the log are '
       'in none of the files read: overwritten in the ring, or never saved.',
   )
-
-
-def _episode_frames(
-    entries: dopamine_entries.Entries, span: reader.EpisodeSpan
-) -> Iterator[np.ndarray]:
-  """The frames of an episode, after checking the padding before them."""
-  for block in entries.frames(span.first_add - span.padding, span.first_add):
-    if block.any():
-      entries.finish()  # A damaged file is the likelier reason, and is named.
-      raise dopamine_spans.padding_error(
-          span.first_add, 'a frame that is not all zero'
-      )
-  yield from entries.frames(span.first_add, span.first_add + span.length)

@@ -255,7 +255,7 @@ DAMAGED_MSGPACK = {
     ),
     'count that is none': (
         lambda state: state.update(add_count='many'),
-        'has many as add_count; expected a count of elements',
+        "has 'many' as add_count; expected a count of elements",
     ),
     'missing value': (
         lambda state: state['memory']['values'].pop(),
@@ -268,6 +268,12 @@ DAMAGED_MSGPACK = {
     'action that is none': (
         _in_element(1, 0.5), 'element 3 is damaged: its action is 0.5'
     ),
+    'action without end': (
+        _in_element(1, 2**40), 'element 3 is damaged: its action is 10995116277'
+    ),
+    'keys that are none': (
+        lambda state: state['memory'].update(keys=7), 'their keys are not the'
+    ),
     'reward that is none': (
         _in_element(2, 'one'), 'element 3 is damaged: it is not an array'
     ),
@@ -275,11 +281,11 @@ DAMAGED_MSGPACK = {
         _in_element(0, 7), 'element 3 is damaged: it is not an array'
     ),
     'objects': (
-        _in_state(dtype="'|O'"), "element 3 is damaged: its dtype is '|O'"
+        _in_state(dtype="'|O'"), r"element 3 is damaged: its dtype is .'\|O'"
     ),
     'program for a dtype': (
         _in_state(dtype="__import__('os').system('false')"),
-        'element 3 is damaged: its dtype is __import__',
+        'element 3 is damaged: its dtype is .__import__',
     ),
     'wrong dtype': (
         _in_state(dtype="'<f4'", data=bytes(FRAME[0] * 4), shape=[8]),

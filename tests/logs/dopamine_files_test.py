@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rrl_pipeline.logs import dopamine_files as files
+from rrl_pipeline.logs import npy_gzip
 from rrl_pipeline.logs import reader
 from rrl_pipeline.testing import replay_logs
 
@@ -112,7 +113,19 @@ def test_actions_must_be_single_numbers(log):
     _open(log)
 
 
-@pytest.mark.parametrize('count', [np.array(-1), np.array([3]), np.array(0.5)])
+def test_arrays_must_have_slots(log):
+  stored = (files.OBSERVATION, files.ACTION, files.REWARD, files.TERMINAL)
+  for element in stored:
+    path = files.path_of(log, element, 0)
+    _overwrite(log, element, npy_gzip.read_array(path)[:0])
+  with pytest.raises(reader.LogError, match='are empty; expected at least one'):
+    _open(log)
+
+
+@pytest.mark.parametrize(
+    'count',
+    [np.array(-1), np.array([3]), np.array(0.5), np.array(2**63, np.uint64)],
+)
 def test_add_count_must_be_a_count(log, count):
   _overwrite(log, files.ADD_COUNT, count)
   with pytest.raises(reader.LogError, match='expected a count of entries'):

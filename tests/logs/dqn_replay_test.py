@@ -212,9 +212,19 @@ def test_lap_that_was_never_saved_is_found(tmp_path):
   ]
   assert index.accounting.left_out == 20
   assert index.warnings == (
-      '1 of the laps 1 were never saved (the logger passes over a lap that '
-      'ends in padding): episodes are cut there',
+      'laps that were never saved: 1 (the logger passes over a lap that ends '
+      'in padding); episodes are cut there',
   )
+
+
+def test_which_lap_was_not_saved_may_be_unknown(tmp_path):
+  # Laps 0, 2 and 3 are files 0, 1 and 2.
+  _log(tmp_path, [30, 1, 60], final=False)
+  for path in tmp_path.glob('*_ckpt.1.gz'):
+    path.unlink()
+  warnings = _reader(tmp_path).index().warnings
+  assert 'has no files of the numbers 1' in warnings[0]
+  assert warnings[1].startswith('laps that were never saved: 1 of 1-2 (the log')
 
 
 def test_lap_before_the_last_file_may_be_missing(tmp_path):
