@@ -108,10 +108,10 @@ def detect(directory: str) -> Detection:
   raise reader.LogError(
       f'{directory} holds no replay log that is known: expected files '
       f'{dopamine_files.name_of(dopamine_files.OBSERVATION, "<number>")} '
-      f'(Dopamine up to 4.0, DQN Replay Dataset) or '
+      f'(Dopamine up to 4.0, DQN Replay Dataset), '
       f'{dopamine_msgpack_files.name_of("<number>")} (Dopamine 4.1 and later) '
-      f'or {recording_files.DESCRIPTION_FILE} (a recording of this project), '
-      f'found {", ".join(names[:5]) or "nothing"}'
+      f'or {recording_files.DESCRIPTION_FILE} (recordings), found '
+      f'{", ".join(names[:5]) or "nothing"}'
       + (f'; did you mean its folder {folders[0]}?' if folders else '')
   )
 
@@ -170,7 +170,9 @@ def open_reader(config: LogConfig) -> reader.LogReader:
   if log_format == AUTO:
     log_format = detect(config.directory).log_format
   if log_format == RECORDING:
-    return recording.RecordingReader(config)
+    return recording.RecordingReader(
+        recording.RecordingConfig(config.directory, config.checkpoints)
+    )
   if log_format == DOPAMINE_MSGPACK:
     return dopamine_msgpack.DopamineMsgpackReader(
         dopamine_msgpack.DopamineMsgpackLogConfig(

@@ -15,6 +15,9 @@ from rrl_pipeline.logs import dopamine_msgpack
 from rrl_pipeline.logs import dqn_replay
 from rrl_pipeline.logs import formats
 from rrl_pipeline.logs import reader
+from rrl_pipeline.logs import recorder
+from rrl_pipeline.logs import recording
+from rrl_pipeline.logs import recording_files
 from rrl_pipeline.testing import lap_logger
 from rrl_pipeline.testing import msgpack_log
 from rrl_pipeline.testing import replay_logs
@@ -36,6 +39,24 @@ def _log_ring(directory, length=30, checkpoint_is_complete=True):
   replay_logs.write_log(str(directory), [episode])
   if not checkpoint_is_complete:
     os.remove(files.sentinel_path(str(directory), 0))
+
+
+def _record(directory):
+  description = recording_files.Description(
+      recording_files.Array((2, 3), 'uint8'),
+      recording_files.Array((), 'int32'),
+      recording_files.Array((), 'float32'),
+      {},
+  )
+  with recorder.RecordingWriter(str(directory), description) as writer:
+    writer.write(
+        recorder.RecordedEpisode(
+            observations=np.ones((5, 2, 3), np.uint8),
+            actions=np.ones(4, np.int32),
+            rewards=np.ones(4, np.float32),
+            discounts=np.ones(4, np.float32),
+        )
+    )
 
 
 def _log_msgpack(directory):
@@ -104,6 +125,14 @@ def test_msgpack(tmp_path):
   )
 
 
+def test_recording(tmp_path):
+  _record(tmp_path)
+  assert formats.detect(str(tmp_path)) == formats.Detection(
+      formats.RECORDING,
+      f'{tmp_path} is a recording of this project: it has recording.json.',
+  )
+
+
 @pytest.mark.parametrize(
     'write,log_format,expected',
     [
@@ -111,6 +140,8 @@ def test_msgpack(tmp_path):
         (_log_ring, 'dopamine', dopamine.DopamineReader),
         (lambda d: _log_laps(d, 30), 'auto', dqn_replay.DqnReplayReader),
         (lambda d: _log_laps(d, 30), 'dqn_replay', dqn_replay.DqnReplayReader),
+        (_record, 'auto', recording.RecordingReader),
+        (_record, 'recording', recording.RecordingReader),
         (_log_msgpack, 'auto', dopamine_msgpack.DopamineMsgpackReader),
         (
             _log_msgpack,
@@ -145,8 +176,8 @@ def test_directory_without_a_log(tmp_path):
       reader.LogError,
       match=r'holds no replay log that is known: expected files '
       r'\$store\$_observation_ckpt.<number>.gz \(Dopamine up to 4.0, DQN '
-      r'Replay Dataset\) or <number>/replay/checkpoint.msgpack \(Dopamine 4.1 '
-      r'and later\).* found nothing$',
+      r'Replay Dataset\), <number>/replay/checkpoint.msgpack \(Dopamine 4.1 '
+      r'and later\) or recording.json \(recordings\), found nothing$',
   ):
     formats.detect(str(tmp_path))
   (tmp_path / 'notes.txt').write_text('')
