@@ -22,6 +22,7 @@ _IMPORTED = [
     'absl-py>=2.1',
     'ale-py>=0.10,<0.13',
     'apache-beam>=2.70,<3',
+    'array-record>=0.8,<0.9',
     'cramjam>=2.8',
     'dm-acme>=0.2.4,<0.3',
     'dm-env>=1.6,<2',
@@ -111,6 +112,7 @@ setuptools.setup(
     python_requires='>=3.11,<3.12',
     install_requires=_IMPORTED + _UNDECLARED,
     extras_require={
+        'dask': ['apache-beam[dask]>=2.70,<3'],
         'fast': ['isal>=1.7'],
         # Later versions need NumPy 2, which TensorFlow 2.15 does not take.
         'minari': ['gymnasium>=1,<2', 'minari[arrow,hdf5]>=0.5.3,<0.5.4'],

@@ -34,9 +34,15 @@ def runner_args(pipeline_args: Sequence[str]) -> list[str]:
         'direct_running_mode=multi_threading has been seen to lose records; '
         'use --direct_running_mode=multi_processing'
     )
+  names = {arg.split('=')[0] for arg in args}
   # Beam's own default begins by trying to download a runner.
-  if not any(arg.split('=')[0] == '--runner' for arg in args):
+  if '--runner' not in names:
     args.append('--runner=FnApiRunner')
+  # By default one worker of Dask gets all of the first 128 units.
+  if any('DaskRunner' in arg for arg in args) and not names & {
+      '--dask_partition_size', '--dask_npartitions'
+  }:
+    args.append('--dask_partition_size=1')
   return args
 
 
@@ -58,9 +64,7 @@ def convert_units(
   to_do = [u for u in units if not work.finished(u.index, u.fingerprint)]
   if not to_do:
     return
-  cost = conversion_plan.estimate_cost(
-      to_do, log_reader, index.sources, job.compressor
-  )
+  cost = conversion_plan.estimate_cost(job, to_do, log_reader, index.sources)
   free = shutil.disk_usage(job.work_dir).free
   say(
       f'{len(to_do)} of {len(units)} shards to write: '
