@@ -8,9 +8,11 @@ import pytest
 from rrl_pipeline import types
 from rrl_pipeline.logs import reader
 from rrl_pipeline.replay import frame_store
+from rrl_pipeline.rlds import episode_parsing
 from rrl_pipeline.rlds import loading
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import schema
+from rrl_pipeline.rlds import tf_example
 from rrl_pipeline.rlds import tfrecord
 import tensorflow_datasets as tfds
 
@@ -212,7 +214,20 @@ def test_what_a_last_step_holds_does_not_matter(tmp_path):
   assert np.isfinite(batch.reward).all() and set(batch.action) == {0, 1, 5}
 
 
-@pytest.mark.parametrize('name', loading._STEP_FIELDS)
+@pytest.mark.parametrize('name', episode_parsing.STEP_FIELDS)
+def test_steps_of_unequal_numbers_are_refused(name):
+  # TFDS writes no such record.
+  steps = _foreign()['steps']
+  steps['observation'] = [_ENCODER.blank] * 4
+  steps[name] = steps[name][:3]
+  parser = episode_parsing.EpisodeParser(_features())
+  with pytest.raises(
+      ValueError, match=f"there: the fields .* equally long, .*'{name}': 3"
+  ):
+    parser.rows(tf_example.serialize({'steps': steps}), 6, 'there')
+
+
+@pytest.mark.parametrize('name', episode_parsing.STEP_FIELDS)
 def test_a_missing_field_is_named(tmp_path, name):
   path = _write(
       tmp_path, [_foreign(**{name: None})], features=_features(**{name: None})
@@ -239,7 +254,7 @@ def test_frames_must_be_single_and_grey(tmp_path, shape):
   )
   with pytest.raises(ValueError) as error:
     loading.RldsDataset(path)
-  assert f'has observations of shape {shape}; expected' in str(error.value)
+  assert f'has observations of shape {shape} and type uint8; expected' in str(error.value)
 
 
 def _cut(path):
