@@ -8,10 +8,9 @@ import tensorflow_datasets as tfds
 from rrl_pipeline.replay import frame_store
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import step_columns
+from rrl_pipeline.rlds import teacher_values
 from rrl_pipeline.rlds import tf_example
 
-# Optional: the teacher's value of each action in the state that ends here.
-TEACHER_VALUES = 'teacher_values'
 STEP_FIELDS = (
     schema.OBSERVATION,
     schema.ACTION,
@@ -43,7 +42,7 @@ class EpisodeParser:
 
   Attributes:
     frame_shape: of one observation, (H, W).
-    num_teacher_values: A of the stored teacher's values; 0 if there are none.
+    has_teacher_values: whether its steps hold the values of a teacher.
     has_checkpoints: whether episodes say which checkpoint they are from.
   """
 
@@ -62,18 +61,10 @@ class EpisodeParser:
     self.frame_shape = self._frames.shape
     self._columns = {
         name: step_columns.Column(name, steps[name])
-        for name in (*STEP_FIELDS[1:], TEACHER_VALUES)
+        for name in (*STEP_FIELDS[1:], teacher_values.STEP_FIELD)
         if name in steps
     }
-    self.num_teacher_values = 0
-    if TEACHER_VALUES in steps:
-      shape = steps[TEACHER_VALUES].shape
-      if len(shape) != 1 or not shape[0]:
-        raise ValueError(
-            f'has {TEACHER_VALUES} of shape {shape}; expected one value for'
-            ' each action'
-        )
-      self.num_teacher_values = shape[0]
+    self.has_teacher_values = teacher_values.STEP_FIELD in steps
     self.has_checkpoints = schema.CHECKPOINT_ID in features
     self._has_return = schema.EPISODE_RETURN in features
 
@@ -132,12 +123,18 @@ class EpisodeParser:
         is_last=is_last,
         is_terminal=is_terminal,
         is_padded=np.full(count, _is_whole(example)),
-        teacher_values=(
-            columns[TEACHER_VALUES].astype(np.float32)
-            if self.num_teacher_values
-            else np.zeros((count, num_actions), np.float32)
-        ),
+        teacher_values=_teacher_values(columns, count, num_actions),
     )
+
+
+def _teacher_values(
+    columns: Mapping[str, np.ndarray], count: int, num_actions: int
+) -> np.ndarray:
+  """Those of the dataset, zeros if they are of another number of actions."""
+  values = columns.get(teacher_values.STEP_FIELD)
+  if values is None or values.shape != (count, num_actions):
+    return np.zeros((count, num_actions), np.float32)
+  return values.astype(np.float32)
 
 
 def _is_whole(example: Any) -> bool:
@@ -177,11 +174,3 @@ def _check_values(
     )
   if not np.all(np.isfinite(columns[schema.REWARD][~is_last])):
     raise ValueError('a reward is not finite.')
-  values = columns.get(TEACHER_VALUES)
-  if values is not None and (
-      values.shape[1] != num_actions or not np.all(np.isfinite(values))
-  ):
-    raise ValueError(
-        f'its {TEACHER_VALUES} must be {num_actions} finite numbers in each'
-        f' step, one for each action; got {values.shape[1]}.'
-    )

@@ -23,6 +23,7 @@ from rrl_pipeline.rlds import episode_parsing
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import selection
 from rrl_pipeline.rlds import shards as shards_lib
+from rrl_pipeline.rlds import teacher_values
 
 _SPLIT = 'train'
 # The splits of `rlu_atari_checkpoints`.
@@ -38,7 +39,8 @@ class RldsDataset:
     frame_shape: of one observation without its channel axis, (H, W).
     lengths: [N] int64, RLDS steps of each chosen episode: T + 1 for T actions.
     returns: [N] float64, the return of each as logged.
-    has_teacher_values: whether its steps carry a teacher's values.
+    teacher_sha256: of the bundle whose values its steps hold; None if they hold
+      none, or do not say whose.
     losses: what of the data cannot be used, one sentence each.
   """
 
@@ -82,7 +84,9 @@ class RldsDataset:
     except ValueError as error:
       raise ValueError(f'The dataset {path} {error}.') from error
     self.frame_shape = self._parser.frame_shape
-    self.has_teacher_values = bool(self._parser.num_teacher_values)
+    self.teacher_sha256 = None
+    if self._parser.has_teacher_values:
+      self.teacher_sha256 = teacher_values.sha256_of(self._info.metadata)
     try:
       self._shards = self._open_shards()
       summaries = self._summaries()

@@ -1,5 +1,6 @@
 """Tests of loading TFDS datasets into rows."""
 
+import json
 import pathlib
 
 import numpy as np
@@ -13,6 +14,7 @@ from rrl_pipeline.rlds import loading
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
+from rrl_pipeline.rlds import teacher_values
 from rrl_pipeline.rlds import tfrecord
 import tensorflow_datasets as tfds
 
@@ -160,6 +162,33 @@ def test_a_dataset_with_only_the_rlds_fields_is_whole(tmp_path):
   (rows,) = loading.RldsDataset(path).episodes(6)
   assert rows.is_padded.all() and rows.is_terminal[-1]
   np.testing.assert_array_equal(rows.observation, _frames(0, 4))
+
+
+@pytest.mark.parametrize(
+    'described, num_actions, expected_sha256, expected',
+    [
+        (True, 6, 'ab', 1.5 * np.arange(24).reshape(4, 6)),
+        # Nobody knows whose they are: the learner will ask its teacher.
+        (False, 6, None, 1.5 * np.arange(24).reshape(4, 6)),
+        # A teacher with other actions: no values for this environment.
+        (True, 7, 'ab', np.zeros((4, 7))),
+    ],
+)
+def test_values_of_a_teacher_are_loaded(
+    tmp_path, described, num_actions, expected_sha256, expected
+):
+  name = teacher_values.STEP_FIELD
+  features = _features(**{name: teacher_values.step_feature(6)})
+  episode = _foreign(**{name: 1.5 * np.arange(24, dtype='f4').reshape(4, 6)})
+  path = _write(tmp_path, [episode], features=features)
+  if described:
+    teacher = teacher_values.describe('ab', 'q_values', 'ABCDEF', (84, 84, 4))
+    (path / 'metadata.json').write_text(json.dumps({'teacher': teacher}))
+  dataset = loading.RldsDataset(path)
+  assert dataset.teacher_sha256 == expected_sha256
+  (rows,) = dataset.episodes(num_actions)
+  assert rows.teacher_values.dtype == np.float32
+  np.testing.assert_array_equal(rows.teacher_values, expected)
 
 
 @pytest.mark.parametrize(
