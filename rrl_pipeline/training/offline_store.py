@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 from typing import Optional
 
 import numpy as np
@@ -61,14 +62,35 @@ def frame_gib(dataset: loading.RldsDataset) -> float:
 
 def annotate(
     store: frame_store.FrameStore,
-    teacher: bundle.BundleTeacher,
+    teacher: bundle.Bundle,
+    stored_sha256: Optional[str],
     directory: str | os.PathLike,
 ) -> None:
-  """Asks the teacher once at every observation; the learner never runs it.
+  """Sees to it that the store holds the teacher's values of every observation.
 
-  The values are kept in `directory`, and taken from there the next time if
-  they are this teacher's.
+  Values that came with the dataset, or that `directory` holds since an earlier
+  attempt, are used if they are this teacher's. Otherwise the teacher is loaded
+  and asked once at every observation, and its values are kept in `directory`.
+  Either way the learner never runs it.
+
+  Args:
+    store: the dataset.
+    teacher: who shall teach.
+    stored_sha256: the teacher whose values came with the dataset; None if there
+      were none.
+    directory: of the stage.
   """
+  if stored_sha256 == teacher.sha256:
+    return
+  if stored_sha256 is not None:
+    print(
+        'warning: the dataset holds the values of the teacher'
+        f' {stored_sha256[:12]}…, but this run is taught by'
+        f' {teacher.sha256[:12]}… ({teacher.directory}): they are left aside,'
+        ' and this teacher is asked at every step. To have its values in the'
+        ' dataset, run beam_jobs/annotate_teacher.py',
+        file=sys.stderr,
+    )
   directory = pathlib.Path(directory)
   path = directory / 'teacher_values.npy'
   note = directory / 'teacher_values.json'
@@ -76,12 +98,13 @@ def annotate(
   if note.exists() and run_directory.read_json(note) == identity:
     store.teacher_values[...] = np.load(path, allow_pickle=False)
     return
+  model = teacher.load()
   with progress_lib.progress(
       store.num_added, 0, 'asking the teacher', 'steps'
   ) as progress:
     for start in range(0, store.num_added, _BATCH):
       numbers = np.arange(start, min(start + _BATCH, store.num_added))
-      values = teacher.values(store.stacks(numbers))
+      values = model.values(store.stacks(numbers))
       store.teacher_values[numbers] = values.numpy()
       progress.update(len(numbers))
   directory.mkdir(parents=True, exist_ok=True)

@@ -73,7 +73,7 @@ def train_offline(
     teacher_directory: str | os.PathLike,
 ) -> Mapping[str, Any]:
   """Pre-trains the student on a dataset; returns counts."""
-  teacher = teacher_stage.load(teacher_directory, task.environment)
+  teacher = teacher_stage.read(teacher_directory, task.environment)
   dataset = loading.RldsDataset(dataset_path)
   size = task.environment.frame_size
   if dataset.frame_shape != (size, size):
@@ -88,7 +88,7 @@ def train_offline(
       directory,
       config.max_memory_gib,
   )
-  offline_store.annotate(store, teacher, directory)
+  offline_store.annotate(store, teacher, dataset.teacher_sha256, directory)
   learner = task.learner(STUDENT, agent_config)
   trainer = offline.OfflineTrainer(
       directory,

@@ -39,12 +39,17 @@ class _Dataset:
 class _Teacher:
   """Its values: the sum of the stack, the newest frame, its own number."""
 
-  num_actions = _ACTIONS
+  directory = 'some/bundle'
 
   def __init__(self, number):
     self.sha256 = hashlib.sha256(bytes([number])).hexdigest()
+    self.num_loaded = 0
     self.num_asked = 0
     self._number = number
+
+  def load(self):
+    self.num_loaded += 1
+    return self
 
   def values(self, observation):
     self.num_asked += len(observation)
@@ -59,6 +64,10 @@ def _open(directory, max_memory_gib=1.0):
   return offline_store.open_store(
       _Dataset(), _ACTIONS, 2, directory, max_memory_gib
   )
+
+
+def _annotate(store, teacher, directory, stored_sha256=None):
+  offline_store.annotate(store, teacher, stored_sha256, directory)
 
 
 def test_the_store_holds_the_dataset(tmp_path):
@@ -94,7 +103,7 @@ def test_sizes_are_in_gib():
 def test_the_teacher_sees_every_stack_once(tmp_path, monkeypatch):
   monkeypatch.setattr(offline_store, '_BATCH', 3)
   store, teacher = _open(tmp_path), _Teacher(5)
-  offline_store.annotate(store, teacher, tmp_path)
+  _annotate(store, teacher, tmp_path)
   assert teacher.num_asked == 7
   # Frames are 1 … 7; a stack of two has a zero before an episode's first.
   np.testing.assert_array_equal(
@@ -106,28 +115,51 @@ def test_the_teacher_sees_every_stack_once(tmp_path, monkeypatch):
 
 def test_values_are_kept_for_the_same_teacher(tmp_path):
   first = _open(tmp_path)
-  offline_store.annotate(first, _Teacher(5), tmp_path)
+  _annotate(first, _Teacher(5), tmp_path)
   again, teacher = _open(tmp_path), _Teacher(5)
-  offline_store.annotate(again, teacher, tmp_path)
-  assert teacher.num_asked == 0
+  _annotate(again, teacher, tmp_path)
+  assert teacher.num_loaded == teacher.num_asked == 0
   np.testing.assert_array_equal(again.teacher_values, first.teacher_values)
 
 
+def test_values_of_the_dataset_make_the_teacher_superfluous(tmp_path):
+  store, teacher = _open(tmp_path), _Teacher(5)
+  store.teacher_values[...] = 7
+  _annotate(store, teacher, tmp_path, stored_sha256=teacher.sha256)
+  assert teacher.num_loaded == teacher.num_asked == 0
+  assert (store.teacher_values == 7).all()
+  assert not list(tmp_path.iterdir())
+
+
+def test_values_of_another_teacher_in_the_dataset_are_left_aside(
+    tmp_path, capsys
+):
+  store, teacher, other = _open(tmp_path), _Teacher(5), _Teacher(6)
+  store.teacher_values[...] = 7
+  _annotate(store, teacher, tmp_path, stored_sha256=other.sha256)
+  assert (
+      f'warning: the dataset holds the values of the teacher '
+      f'{other.sha256[:12]}…, but this run is taught by {teacher.sha256[:12]}…'
+  ) in capsys.readouterr().err
+  assert teacher.num_asked == 7
+  assert set(store.teacher_values[:, 2]) == {5}
+
+
 def test_another_teacher_is_asked_anew(tmp_path):
-  offline_store.annotate(_open(tmp_path), _Teacher(5), tmp_path)
+  _annotate(_open(tmp_path), _Teacher(5), tmp_path)
   store, teacher = _open(tmp_path), _Teacher(6)
-  offline_store.annotate(store, teacher, tmp_path)
+  _annotate(store, teacher, tmp_path)
   assert teacher.num_asked == 7
   assert set(store.teacher_values[:, 2]) == {6}
 
 
 def test_another_number_of_rows_is_asked_anew(tmp_path):
-  offline_store.annotate(_open(tmp_path), _Teacher(5), tmp_path)
+  _annotate(_open(tmp_path), _Teacher(5), tmp_path)
   note = tmp_path / 'teacher_values.json'
   content = json.loads(note.read_text())
   note.write_text(json.dumps(content | {'rows': 6}))
   teacher = _Teacher(5)
-  offline_store.annotate(_open(tmp_path), teacher, tmp_path)
+  _annotate(_open(tmp_path), teacher, tmp_path)
   assert teacher.num_asked == 7
 
 
@@ -138,18 +170,18 @@ def test_another_number_of_rows_is_asked_anew(tmp_path):
 def test_values_that_were_not_kept_are_asked_for_again(
     tmp_path, monkeypatch, module, function
 ):
-  offline_store.annotate(_open(tmp_path), _Teacher(5), tmp_path)
+  _annotate(_open(tmp_path), _Teacher(5), tmp_path)
 
   def crash(*unused_args, **unused_kwargs):
     raise KeyboardInterrupt
 
   monkeypatch.setattr(module, function, crash)
   with pytest.raises(KeyboardInterrupt):
-    offline_store.annotate(_open(tmp_path), _Teacher(6), tmp_path)
+    _annotate(_open(tmp_path), _Teacher(6), tmp_path)
   monkeypatch.undo()
   # Neither teacher's values are taken for granted now.
   for number in (6, 5):
     store, teacher = _open(tmp_path), _Teacher(number)
-    offline_store.annotate(store, teacher, tmp_path)
+    _annotate(store, teacher, tmp_path)
     assert teacher.num_asked == 7
     assert set(store.teacher_values[:, 2]) == {number}
