@@ -209,6 +209,36 @@ class FrameStore:
       ValueError: if no transition can be sampled.
     """
     numbers, lengths = self._draw(batch_size, n_step, seed, index)
+    return self._gather(numbers, lengths, n_step, discount)
+
+  def transitions(
+      self, numbers: np.ndarray, n_step: int, discount: float
+  ) -> types.Transition:
+    """The transitions that start in the rows given, each as `sample` gives it.
+
+    Args:
+      numbers: [B] of sampleable rows.
+      n_step: n.
+      discount: γ.
+
+    Raises:
+      ValueError: if a row cannot start a transition.
+    """
+    lengths = self._transition_lengths(numbers, n_step)
+    if not lengths.all():
+      raise ValueError(
+          f'No {n_step}-step transition starts in row {numbers[lengths == 0][0]}.'
+      )
+    return self._gather(numbers, lengths, n_step, discount)
+
+  def _gather(
+      self,
+      numbers: np.ndarray,
+      lengths: np.ndarray,
+      n_step: int,
+      discount: float,
+  ) -> types.Transition:
+    """Transitions [B] of m = `lengths` steps each."""
     steps = np.arange(n_step)[:, np.newaxis]
     rewards = self._rows.reward[(numbers + steps) % self._capacity]
     powers = np.array([discount**j for j in range(n_step)], np.float32)

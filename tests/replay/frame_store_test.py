@@ -249,6 +249,17 @@ def test_a_draw_depends_on_seed_index_and_content_only():
     assert not np.array_equal(first.extras, other_draw.extras)
 
 
+def test_transitions_are_those_that_are_sampled():
+  episodes = [_Episode(9, TERMINAL, True), _Episode(6, TRUNCATED, False)]
+  store = _store(_rows(episodes), 30, stack_size=3)
+  batch = store.sample(20, 3, _GAMMA, seed=0, index=0)
+  numbers = batch.extras[:, 0].astype(int)
+  for a, b in zip(batch, store.transitions(numbers, 3, _GAMMA), strict=True):
+    np.testing.assert_array_equal(a, b)
+  with pytest.raises(ValueError, match='No 3-step transition .* in row 9'):
+    store.transitions(np.array([8, 9]), 3, _GAMMA)
+
+
 def test_rows_come_back_as_they_were_added():
   rows = _rows([_Episode(7, TERMINAL, True), _Episode(6, TRUNCATED, False)])
   store = _store(rows, 10, stack_size=4)
