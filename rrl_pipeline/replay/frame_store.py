@@ -12,7 +12,8 @@ keeps the latest `capacity` of them.
 
 Sampling costs little more than copying frames from memory to memory: a whole
 frame is copied at a time, so the stacked observations that come out lie in
-memory frame after frame, not pixel after pixel; see `stacks.contiguous`.
+memory frame after frame, not pixel after pixel, and those before and after a
+transition may share frames; see `stacks.contiguous`.
 """
 
 from typing import NamedTuple
@@ -159,22 +160,25 @@ class FrameStore:
     return Rows(*(column[slots] for column in self._rows))
 
   def stacks(self, numbers: np.ndarray) -> np.ndarray:
-    """Stacked observations [..., *frame_shape, stack] that end in these rows.
+    """Stacked observations [B, ..., stack] that end in the rows given.
 
     Frames before an episode's first row are zero, as in Dopamine's replay.
     """
-    back = np.arange(1 - self._stack_size, 1)
-    wanted = numbers[..., np.newaxis] + back
+    return _stack(self._windows(numbers, self._stack_size))
+
+  def _windows(self, numbers: np.ndarray, size: int) -> np.ndarray:
+    """The latest `size` frames [B, size, ...] up to each row given."""
+    wanted = numbers[:, np.newaxis] + np.arange(1 - size, 1)
     starts = self._start[self._episode[numbers % self._capacity]]
     # `take` copies frame by frame; indexing with brackets is slower, and more
     # so for a memory-mapped array.
     frames = np.asarray(self._rows.observation).take(
         wanted % self._capacity, axis=0, mode='clip'
     )
-    before_start = wanted < starts[..., np.newaxis]
+    before_start = wanted < starts[:, np.newaxis]
     if before_start.any():
       frames[before_start] = 0
-    return np.moveaxis(frames, numbers.ndim, -1)
+    return frames
 
   def is_sampleable(self, numbers: np.ndarray, n_step: int) -> np.ndarray:
     """Which rows can start an n-step transition, bool [B].
@@ -245,9 +249,13 @@ class FrameStore:
     rewards = np.where(steps < lengths, powers[:, np.newaxis] * rewards, 0)
     slots, next_numbers = numbers % self._capacity, numbers + lengths
     terminal = self._rows.is_terminal[next_numbers % self._capacity]
-    observation, next_observation = self.stacks(
-        np.stack([numbers, next_numbers])
-    )
+    if n_step < self._stack_size and (lengths == n_step).all():
+      # Nearly always: both stacks lie in one window, and share frames of it.
+      frames = self._windows(next_numbers, self._stack_size + n_step)
+      observation = _stack(frames[:, : self._stack_size])
+      next_observation = _stack(frames[:, n_step:])
+    else:
+      observation, next_observation = map(self.stacks, (numbers, next_numbers))
     return types.Transition(
         observation=observation,
         action=self._rows.action[slots],
@@ -270,8 +278,9 @@ class FrameStore:
     for _ in range(1_000 if self.num_added else 0):
       drawn = generator.integers(self.oldest, self.num_added, 2 * batch_size)
       length = self._transition_lengths(drawn, n_step)
-      numbers = np.append(numbers, drawn[length > 0])
-      lengths = np.append(lengths, length[length > 0])
+      usable = length > 0
+      numbers = np.concatenate([numbers, drawn[usable]])
+      lengths = np.concatenate([lengths, length[usable]])
       if len(numbers) >= batch_size:
         return numbers[:batch_size], lengths[:batch_size]
     raise ValueError(
@@ -292,3 +301,10 @@ class FrameStore:
     known = np.maximum(oldest_frame, start) >= self.oldest
     known &= self._rows.is_padded[slots] | (oldest_frame >= start)
     return np.where(whole & known, np.minimum(following, n_step), 0)
+
+
+def _stack(frames: np.ndarray) -> np.ndarray:
+  """A view [B, ..., stack] of frames [B, stack, ...]."""
+  axes = list(range(frames.ndim))
+  axes.append(axes.pop(1))
+  return frames.transpose(axes)
