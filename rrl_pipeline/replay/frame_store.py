@@ -21,6 +21,8 @@ from typing import NamedTuple
 from acme import types
 import numpy as np
 
+from rrl_pipeline.replay import random_streams
+
 
 class Rows(NamedTuple):
   """Consecutive rows, N of them.
@@ -67,6 +69,7 @@ class FrameStore:
       stack_size: frames in a stacked observation.
     """
     self._stack_size = stack_size
+    self._streams = random_streams.RandomStreams()
     self._hold(
         Rows(
             observation=np.empty((capacity, *frame_shape), np.uint8),
@@ -246,10 +249,13 @@ class FrameStore:
     steps = np.arange(n_step)[:, np.newaxis]
     rewards = self._rows.reward[(numbers + steps) % self._capacity]
     powers = np.array([discount**j for j in range(n_step)], np.float32)
-    rewards = np.where(steps < lengths, powers[:, np.newaxis] * rewards, 0)
+    rewards *= powers[:, np.newaxis]
+    are_whole = (lengths == n_step).all()
+    if not are_whole:
+      rewards = np.where(steps < lengths, rewards, 0)
     slots, next_numbers = numbers % self._capacity, numbers + lengths
     terminal = self._rows.is_terminal[next_numbers % self._capacity]
-    if n_step < self._stack_size and (lengths == n_step).all():
+    if are_whole and n_step < self._stack_size:
       # Nearly always: both stacks lie in one window, and share frames of it.
       frames = self._windows(next_numbers, self._stack_size + n_step)
       observation = _stack(frames[:, : self._stack_size])
@@ -270,7 +276,7 @@ class FrameStore:
       self, batch_size: int, n_step: int, seed: int, index: int
   ) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers and lengths [B] of uniformly drawn transitions."""
-    generator = np.random.Generator(np.random.Philox(key=[seed, index]))
+    generator = self._streams.at(seed, index)
     numbers = np.empty(0, np.int64)
     lengths = np.empty(0, np.int64)
     # Rows that cannot be sampled are few (an episode's last one, the newest

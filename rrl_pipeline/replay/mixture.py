@@ -5,6 +5,7 @@ from typing import Sequence
 from acme import types
 import numpy as np
 
+from rrl_pipeline.replay import random_streams
 from rrl_pipeline.replay import transition_source
 
 
@@ -34,6 +35,7 @@ class Mixture:
           f'{len(sources)} sources need as many positive weights, got'
           f' {tuple(weights)}.'
       )
+    self._streams = random_streams.RandomStreams()
     self._sources = tuple(sources)
     self._probabilities = np.array(weights, np.float64) / np.sum(weights)
 
@@ -44,7 +46,7 @@ class Mixture:
 
     The transitions of one source stand together in the batch.
     """
-    generator = np.random.Generator(np.random.Philox(key=[seed, index]))
+    generator = self._streams.at(seed, index)
     counts = generator.multinomial(batch_size, self._probabilities)
     # No two sources may draw with the same random numbers.
     seeds = generator.integers(2**63, size=len(counts))
