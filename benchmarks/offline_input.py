@@ -19,9 +19,11 @@ given for the time that passed, and for the CPU time of all threads, which other
 programs on the machine disturb less.
 """
 
+import importlib
 import os
 import tempfile
 import time
+import types
 from typing import Callable, Iterator, Optional
 
 from absl import app
@@ -70,7 +72,17 @@ class Stopwatch:
     )
 
 
-def _rates(deliver: Callable[[int], object], batches: int) -> tuple[float, float]:
+def _import(name: str, package: str) -> types.ModuleType:
+  """A module of a peer, which the project does not need."""
+  try:
+    return importlib.import_module(name)
+  except ImportError as error:
+    raise Skipped(f'{error}; pip install {package!r}') from error
+
+
+def _rates(
+    deliver: Callable[[int], object], batches: int
+) -> tuple[float, float]:
   """Transitions per second of a function of the batch's number."""
   for index in range(5):
     deliver(index)
@@ -157,10 +169,10 @@ def _plain_rlds() -> Callable[[int], object]:
 
 
 def _dopamine(episodes: Iterator[frame_store.Rows]) -> Callable[[int], object]:
-  try:
-    from dopamine.replay_memory import circular_replay_buffer  # pylint: disable=g-import-not-at-top
-  except ImportError as error:
-    raise Skipped(f'{error}; needs dopamine-rl before 4.1') from error
+  # Before 4.1, which has no such buffer any more.
+  circular_replay_buffer = _import(
+      'dopamine.replay_memory.circular_replay_buffer', 'dopamine-rl<4.1'
+  )
   episodes = list(episodes)
   buffer = circular_replay_buffer.OutOfGraphReplayBuffer(
       observation_shape=episodes[0].observation.shape[1:],
@@ -183,12 +195,9 @@ def _minari(
     episodes: Iterator[frame_store.Rows], directory: str
 ) -> Callable[[int], object]:
   os.environ['MINARI_DATASETS_PATH'] = directory
-  try:
-    from gymnasium import spaces  # pylint: disable=g-import-not-at-top
-    import minari  # pylint: disable=g-import-not-at-top
-    from minari import data_collector  # pylint: disable=g-import-not-at-top
-  except ImportError as error:
-    raise Skipped(str(error)) from error
+  minari = _import('minari', 'minari')
+  data_collector = _import('minari.data_collector', 'minari')
+  spaces = _import('gymnasium.spaces', 'gymnasium')
   buffers = []
   for rows in episodes:
     count = len(rows.action) - 1
@@ -206,7 +215,9 @@ def _minari(
   dataset = minari.create_dataset_from_buffers(
       'benchmark/frames-v0',
       buffers,
-      observation_space=spaces.Box(0, 255, rows.observation.shape[1:], np.uint8),
+      observation_space=spaces.Box(
+          0, 255, rows.observation.shape[1:], np.uint8
+      ),
       action_space=spaces.Discrete(_NUM_ACTIONS.value),
       data_format='arrow',
       jpeg_encoding=False,
@@ -291,7 +302,9 @@ def main(argv):
   _print('decoding, once (steps)', lambda: watch.rates(count))
   print('transitions:')
   ours = _print('frame store', lambda: _rates(_sampler(store), 4 * batches))
-  _print('  in the order of networks', lambda: _rates(_in_order(store), batches))
+  _print(
+      '  in the order of networks', lambda: _rates(_in_order(store), batches)
+  )
   with tempfile.TemporaryDirectory() as directory:
     mapped = _mapped(dataset, directory)
     _print('  mapped file', lambda: _rates(_sampler(mapped), batches))

@@ -233,9 +233,8 @@ class FrameStore:
     """
     lengths = self._transition_lengths(numbers, n_step)
     if not lengths.all():
-      raise ValueError(
-          f'No {n_step}-step transition starts in row {numbers[lengths == 0][0]}.'
-      )
+      row = numbers[lengths == 0][0]
+      raise ValueError(f'No {n_step}-step transition starts in row {row}.')
     return self._gather(numbers, lengths, n_step, discount)
 
   def _gather(

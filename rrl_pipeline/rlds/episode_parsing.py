@@ -1,4 +1,4 @@
-"""Turns the record of an RLDS episode into the rows that a frame store takes."""
+"""Turns the record of an RLDS episode into the rows of a frame store."""
 
 from typing import Any, Mapping, NamedTuple
 

@@ -58,7 +58,8 @@ class EpisodeFilter:
       kept[...] = False
       for part in self.checkpoints.split(','):
         first, _, last = part.partition('-')
-        kept |= (int(first) <= checkpoints) & (checkpoints <= int(last or first))
+        is_in = checkpoints >= int(first)
+        kept |= is_in & (checkpoints <= int(last or first))
     if self.min_return is not None:
       kept &= returns >= self.min_return
     if self.max_return is not None:

@@ -110,7 +110,8 @@ class _ArrayRecordShard:
 
   def __init__(self, path: str | os.PathLike):
     # Only who reads this format needs its package.
-    from array_record.python import array_record_module  # pylint: disable=g-import-not-at-top
+    # pylint: disable-next=g-import-not-at-top
+    from array_record.python import array_record_module
 
     self._path = os.fspath(path)
     # The package takes a missing file for an empty one.

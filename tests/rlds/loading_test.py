@@ -283,7 +283,9 @@ def test_frames_must_be_single_and_grey(tmp_path, shape):
   )
   with pytest.raises(ValueError) as error:
     loading.RldsDataset(path)
-  assert f'has observations of shape {shape} and type uint8; expected' in str(error.value)
+  assert f'has observations of shape {shape} and type uint8; expected' in str(
+      error.value
+  )
 
 
 def _cut(path):

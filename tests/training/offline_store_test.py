@@ -24,11 +24,11 @@ class _Dataset:
   frame_shape = (2, 2)
   teacher_sha256 = None
 
-  def __init__(self, path, values=None):
+  def __init__(self, path, value=0):
     self.path = path
     self.fingerprint = path.name
     self.num_decoded = 0
-    self._values = values
+    self._value = value
 
   def episodes(self, num_actions):
     for index in range(2):
@@ -40,7 +40,7 @@ class _Dataset:
     numbers = np.arange(start, stop)
     is_last = numbers == stop - 1
     frames = (numbers + 1).astype(np.uint8)[:, None, None]
-    values = np.zeros((len(numbers), num_actions), np.float32)
+    values = np.full((len(numbers), num_actions), self._value, np.float32)
     return frame_store.Rows(
         observation=np.broadcast_to(frames, (len(numbers), 2, 2)),
         action=(numbers % num_actions).astype(np.int32),
@@ -49,7 +49,7 @@ class _Dataset:
         is_last=is_last,
         is_terminal=is_last & (start == 0),
         is_padded=np.ones(len(numbers), bool),
-        teacher_values=values if self._values is None else self._values + values,
+        teacher_values=values,
     )
 
 
@@ -192,7 +192,7 @@ def test_what_fits_nowhere_rolls_through_a_pool(tmp_path):
 
 def test_a_pool_whose_rows_have_values_needs_no_teacher(tmp_path):
   teacher = _Teacher(5)
-  dataset = _Dataset(tmp_path / '1.0.0', values=4)
+  dataset = _Dataset(tmp_path / '1.0.0', value=4)
   dataset.teacher_sha256 = teacher.sha256
   source = _open_source(tmp_path, dataset, teacher=teacher, **_IN_POOL)
   assert (_sample(source).extras == 4).all() and teacher.num_loaded == 0
@@ -221,7 +221,7 @@ def test_fewer_rows_are_decoded_if_they_are_drawn_more_often(tmp_path):
 def test_datasets_are_mixed_by_weight(tmp_path, place, weights):
   teacher = _Teacher(5)
   datasets = [
-      _Dataset(tmp_path / str(i) / '1.0.0', values=10 * i) for i in range(2)
+      _Dataset(tmp_path / str(i) / '1.0.0', value=10 * i) for i in range(2)
   ]
   for dataset in datasets:
     dataset.teacher_sha256 = teacher.sha256
