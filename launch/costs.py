@@ -53,10 +53,12 @@ def dataset(context: stages.Context) -> str:
 
 def offline(context: stages.Context) -> str:
   config = context.config
-  steps = context.inputs['dataset']['counts']['steps']
+  counts = context.inputs['dataset']['counts']
+  steps = counts['steps'] + sum(
+      mixed['steps'] for mixed in counts.values() if isinstance(mixed, dict)
+  )
   num_bytes = steps * config.environment.frame_size**2
-  fits = num_bytes <= config.offline.max_memory_gib * 2**30
-  place = 'memory' if fits else 'a mapped file'
+  place = config.offline.placement(num_bytes).value
   seconds = config.offline.num_learner_steps * _update_seconds(
       context, config.network, config.agent
   )

@@ -12,6 +12,10 @@ from rrl_pipeline import stages
 from rrl_pipeline.launch import costs
 
 
+# Names of the outputs that are further datasets; they sort behind 'dataset'.
+_MIXED = 'mixed_'
+
+
 def _teacher(context: stages.Context) -> stages.Result:
   from rrl_pipeline.training import teacher
 
@@ -68,7 +72,7 @@ def _collect(context: stages.Context) -> stages.Result:
 def _dataset(context: stages.Context) -> stages.Result:
   config = context.config
   if config.dataset.path:
-    return _existing_dataset(context)
+    return _with_mixed(context, _check_dataset(context, config.dataset.path))
   from rrl_pipeline.beam_jobs import build_rlds
   from rrl_pipeline.beam_jobs import finalize
   from rrl_pipeline.environments import factory
@@ -86,7 +90,7 @@ def _dataset(context: stages.Context) -> stages.Result:
       )
   )
   shards = finalize.published_metadata(summary.path)['shards']
-  return stages.Result(
+  result = stages.Result(
       outputs={
           'dataset': context.relative(pathlib.Path(summary.path)),
           'sha256': settings.fingerprint(shards),
@@ -101,12 +105,26 @@ def _dataset(context: stages.Context) -> stages.Result:
           'left_out': summary.left_out,
       },
   )
+  return _with_mixed(context, result)
 
 
-def _existing_dataset(context: stages.Context) -> stages.Result:
+def _with_mixed(
+    context: stages.Context, result: stages.Result
+) -> stages.Result:
+  """Adds the datasets that are mixed with the run's own, if any."""
+  outputs, counts = dict(result.outputs), dict(result.counts)
+  for i, path in enumerate(context.config.dataset.mix, 1):
+    mixed = _check_dataset(context, path)
+    outputs[f'{_MIXED}{i:03d}'] = mixed.outputs['dataset']
+    outputs[f'sha256_of_{_MIXED}{i:03d}'] = mixed.outputs['sha256']
+    counts[f'{_MIXED}{i:03d}'] = mixed.counts
+  return stages.Result(outputs, counts)
+
+
+def _check_dataset(context: stages.Context, path: str) -> stages.Result:
   from rrl_pipeline.rlds import loading
 
-  dataset = loading.RldsDataset(context.config.dataset.path)
+  dataset = loading.RldsDataset(path)
   sizes = {
       path.name: path.stat().st_size for path in sorted(dataset.path.iterdir())
   }
@@ -131,7 +149,11 @@ def _offline(context: stages.Context) -> stages.Result:
       _task(context),
       context.config.agent,
       context.config.offline,
-      context.input_path('dataset', 'dataset'),
+      [
+          context.input_path('dataset', name)
+          for name in sorted(context.inputs['dataset']['outputs'])
+          if name == 'dataset' or name.startswith(_MIXED)
+      ],
       context.run.stage('teacher'),
   )
   return stages.Result(_hash_of_evaluations(context.directory), counts)

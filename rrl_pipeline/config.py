@@ -45,10 +45,13 @@ class DatasetConfig:
       DATA_DIR/atari_replay/Pong_run_1/1.0.0; '' to convert the logs into one.
     run: number of the dataset, the 1 of 'atari_replay/Pong_run_1'; several
       teachers of one game are told apart by it.
+    mix: version folders of further datasets of the same game; each batch is
+      drawn from all of them by `offline.mixing_weights`.
   """
 
   path: str = ''
   run: int = 1
+  mix: tuple[str, ...] = ()
 
   def __post_init__(self):
     if self.run < 1:
@@ -96,6 +99,13 @@ class PipelineConfig:
   def __post_init__(self):
     if self.seed < 0:
       raise ValueError(f'seed must not be negative, got {self.seed}')
+    weights, datasets = self.offline.mixing_weights, 1 + len(self.dataset.mix)
+    if weights and len(weights) != datasets:
+      raise ValueError(
+          f'offline.mixing_weights has {len(weights)} weights, but with'
+          f' dataset.mix there are {datasets} datasets; give one for each, the'
+          " run's own dataset first"
+      )
     if self.logs.path and self.dataset.path:
       raise ValueError(
           f'logs.path is {self.logs.path!r} and dataset.path is'

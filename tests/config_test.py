@@ -52,11 +52,39 @@ def test_every_setting_can_be_set_to_what_it_is(name):
         ),
         ('logs.checkpoints=1,', "got '1,'"),
         ('dataset.run=0', 'dataset: run must be at least 1, got 0'),
+        (
+            'offline.checkpoints=newest',
+            "offline: checkpoints must be 'all' or numbers and ranges such as"
+            " '0,3' or '40-49', got 'newest'",
+        ),
+        (
+            'offline.mixing_weights=1,0',
+            'offline: mixing_weights must be positive, got (1.0, 0.0)',
+        ),
+        (
+            'offline.max_memory_gib=0',
+            'offline: max_memory_gib must be positive, got 0.0',
+        ),
+        (
+            'offline.draws_per_row=0',
+            'offline: draws_per_row must be positive, got 0.0',
+        ),
     ],
 )
 def test_impossible_setting_is_refused(override, message):
   with pytest.raises(ValueError, match=re.escape(message)):
     overrides.apply(config_lib.PipelineConfig(), [override])
+
+
+def test_each_dataset_has_its_weight():
+  mixed = ['dataset.mix=a,b', 'offline.mixing_weights=3,1,0.5']
+  config = overrides.apply(config_lib.PipelineConfig(), mixed)
+  assert config.dataset.mix == ('a', 'b')
+  assert config.offline.mixing_weights == (3.0, 1.0, 0.5)
+  with pytest.raises(
+      ValueError, match='mixing_weights has 3 weights, .* there are 2 datasets'
+  ):
+    overrides.apply(config, ['dataset.mix=a'])
 
 
 def test_logs_beside_a_dataset_are_refused():

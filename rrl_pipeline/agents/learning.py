@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from rrl_pipeline.agents import config as config_lib
 from rrl_pipeline.agents import losses
+from rrl_pipeline.replay import stacks
 
 
 class LearnerMetrics(NamedTuple):
@@ -77,11 +78,16 @@ class Learner:
       transitions: observation and next_observation uint8 [B, H, W, stack],
         action int32 [B], reward float32 [B] (n-step), discount float32 [B]
         (γⁿ or 0), extras float32 [B, A]: the teacher's values at the
-        observation, whatever they are where the weight is 0.
+        observation, whatever they are where the weight is 0. The order of
+        observations in memory does not matter.
       distillation_weight: λ at this step.
       learning_rate: Adam's at this step.
     """
     self._optimizer.learning_rate.assign(learning_rate)
+    transitions = transitions._replace(
+        observation=stacks.contiguous(transitions.observation),
+        next_observation=stacks.contiguous(transitions.next_observation),
+    )
     metrics = self._step(
         *(tf.convert_to_tensor(x) for x in transitions),
         tf.constant(distillation_weight, tf.float32),

@@ -9,12 +9,19 @@ A *row* is one RLDS step: an observation, the action taken there and the reward
 it brought. An episode of T actions is T + 1 rows: the last one (`is_last`) has
 an observation only. Rows are numbered from 0 in the order they came; the store
 keeps the latest `capacity` of them.
+
+Sampling costs little more than copying frames from memory to memory: a whole
+frame is copied at a time, so the stacked observations that come out lie in
+memory frame after frame, not pixel after pixel, and those before and after a
+transition may share frames; see `stacks.contiguous`.
 """
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from acme import types
 import numpy as np
+
+from rrl_pipeline.replay import random_streams
 
 
 class Rows(NamedTuple):
@@ -52,34 +59,53 @@ class FrameStore:
       frame_shape: tuple[int, ...],
       num_actions: int,
       stack_size: int,
-      frames: Optional[np.ndarray] = None,
   ):
-    """Makes an empty store.
+    """Makes an empty store; it takes memory as rows come.
 
     Args:
       capacity: rows to keep.
       frame_shape: shape of one observation.
       num_actions: A, the width of the teacher's values.
       stack_size: frames in a stacked observation.
-      frames: uint8 [capacity, *frame_shape] to hold the frames, for example a
-        memory-mapped file; by default memory is taken as rows come.
     """
-    if frames is None:
-      frames = np.empty((capacity, *frame_shape), np.uint8)
-    self._capacity = capacity
     self._stack_size = stack_size
-    self._rows = Rows(
-        observation=frames,
-        action=np.zeros(capacity, np.int32),
-        reward=np.zeros(capacity, np.float32),
-        is_first=np.zeros(capacity, bool),
-        is_last=np.zeros(capacity, bool),
-        is_terminal=np.zeros(capacity, bool),
-        is_padded=np.zeros(capacity, bool),
-        teacher_values=np.zeros((capacity, num_actions), np.float32),
+    self._streams = random_streams.RandomStreams()
+    self._hold(
+        Rows(
+            observation=np.empty((capacity, *frame_shape), np.uint8),
+            action=np.zeros(capacity, np.int32),
+            reward=np.zeros(capacity, np.float32),
+            is_first=np.zeros(capacity, bool),
+            is_last=np.zeros(capacity, bool),
+            is_terminal=np.zeros(capacity, bool),
+            is_padded=np.zeros(capacity, bool),
+            teacher_values=np.zeros((capacity, num_actions), np.float32),
+        )
     )
-    self._episode_start = np.zeros(capacity, np.int64)
+
+  @classmethod
+  def of(cls, rows: Rows, stack_size: int) -> 'FrameStore':
+    """A full store of these very arrays, of which none is copied.
+
+    The observations may be a read-only mapped file, larger than memory.
+    """
+    frame_shape = rows.observation.shape[1:]
+    store = cls(0, frame_shape, rows.teacher_values.shape[1], stack_size)
+    store._hold(rows)
+    store._enter(rows.is_first, rows.is_last)
+    return store
+
+  def _hold(self, rows: Rows) -> None:
+    self._rows = rows
+    self._capacity = capacity = len(rows.action)
     self.num_added = 0
+    # A row knows the slot of its episode below, and an episode its rows. The
+    # episodes held are never more than the rows.
+    self._episode = np.zeros(capacity, np.int64)
+    self._num_episodes = 0
+    self._start = np.zeros(capacity, np.int64)
+    self._stop = np.zeros(capacity, np.int64)
+    self._is_ended = np.zeros(capacity, bool)
 
   @property
   def oldest(self) -> int:
@@ -98,14 +124,32 @@ class FrameStore:
       raise ValueError(
           f'{count} rows at once do not fit a store of {self._capacity}.'
       )
-    numbers = np.arange(self.num_added, self.num_added + count)
-    slots = numbers % self._capacity
+    slots = np.arange(self.num_added, self.num_added + count) % self._capacity
     for column, values in zip(self._rows, rows, strict=True):
       column[slots] = values
-    starts = np.where(rows.is_first, numbers, -1)
-    if count and not rows.is_first[0]:
-      starts[0] = self._episode_start[(self.num_added - 1) % self._capacity]
-    self._episode_start[slots] = np.maximum.accumulate(starts)
+    self._enter(rows.is_first, rows.is_last)
+
+  def _enter(self, is_first: np.ndarray, is_last: np.ndarray) -> None:
+    """Finds the episodes of new rows [N]; `num_added` is raised by N."""
+    count = len(is_first)
+    if not count:
+      return
+    numbers = np.arange(self.num_added, self.num_added + count)
+    begins = np.array(is_first, bool)
+    starts = numbers[begins]
+    if not self._num_episodes and not begins[0]:
+      # Its start was lost before the first row came.
+      begins[0] = True
+      starts = np.append(0, starts)
+    episodes = self._num_episodes - 1 + np.cumsum(begins)
+    self._num_episodes += len(starts)
+    self._episode[numbers % self._capacity] = episodes % self._capacity
+    self._start[episodes[begins] % self._capacity] = starts
+    # The last new row of each episode, one that was continued included.
+    newest = np.append(np.flatnonzero(begins[1:]), count - 1)
+    slots = episodes[newest] % self._capacity
+    self._stop[slots] = numbers[newest] + 1
+    self._is_ended[slots] = is_last[newest]
     self.num_added += count
 
   def rows(self, start: int, stop: int) -> Rows:
@@ -123,17 +167,21 @@ class FrameStore:
 
     Frames before an episode's first row are zero, as in Dopamine's replay.
     """
-    starts = self._episode_start[numbers % self._capacity]
-    frames = self._rows.observation
-    stacked = np.empty(
-        (len(numbers), *frames.shape[1:], self._stack_size), np.uint8
+    return _stack(self._windows(numbers, self._stack_size))
+
+  def _windows(self, numbers: np.ndarray, size: int) -> np.ndarray:
+    """The latest `size` frames [B, size, ...] up to each row given."""
+    wanted = numbers[:, np.newaxis] + np.arange(1 - size, 1)
+    starts = self._start[self._episode[numbers % self._capacity]]
+    # `take` copies frame by frame; indexing with brackets is slower, and more
+    # so for a memory-mapped array.
+    frames = np.asarray(self._rows.observation).take(
+        wanted % self._capacity, axis=0, mode='clip'
     )
-    for i in range(self._stack_size):
-      wanted = numbers - (self._stack_size - 1 - i)
-      frame = frames[wanted % self._capacity]
-      frame[wanted < starts] = 0
-      stacked[..., i] = frame
-    return stacked
+    before_start = wanted < starts[:, np.newaxis]
+    if before_start.any():
+      frames[before_start] = 0
+    return frames
 
   def is_sampleable(self, numbers: np.ndarray, n_step: int) -> np.ndarray:
     """Which rows can start an n-step transition, bool [B].
@@ -168,20 +216,58 @@ class FrameStore:
       ValueError: if no transition can be sampled.
     """
     numbers, lengths = self._draw(batch_size, n_step, seed, index)
-    reward = np.zeros(batch_size, np.float32)
-    for j in range(n_step):
-      slots = (numbers + j) % self._capacity
-      reward += np.where(
-          j < lengths, np.float32(discount**j) * self._rows.reward[slots], 0
-      ).astype(np.float32)
+    return self._gather(numbers, lengths, n_step, discount)
+
+  def transitions(
+      self, numbers: np.ndarray, n_step: int, discount: float
+  ) -> types.Transition:
+    """The transitions that start in the rows given, each as `sample` gives it.
+
+    Args:
+      numbers: [B] of sampleable rows.
+      n_step: n.
+      discount: γ.
+
+    Raises:
+      ValueError: if a row cannot start a transition.
+    """
+    lengths = self._transition_lengths(numbers, n_step)
+    if not lengths.all():
+      row = numbers[lengths == 0][0]
+      raise ValueError(f'No {n_step}-step transition starts in row {row}.')
+    return self._gather(numbers, lengths, n_step, discount)
+
+  def _gather(
+      self,
+      numbers: np.ndarray,
+      lengths: np.ndarray,
+      n_step: int,
+      discount: float,
+  ) -> types.Transition:
+    """Transitions [B] of m = `lengths` steps each."""
+    steps = np.arange(n_step)[:, np.newaxis]
+    rewards = self._rows.reward[(numbers + steps) % self._capacity]
+    powers = np.array([discount**j for j in range(n_step)], np.float32)
+    rewards *= powers[:, np.newaxis]
+    are_whole = (lengths == n_step).all()
+    if not are_whole:
+      rewards = np.where(steps < lengths, rewards, 0)
     slots, next_numbers = numbers % self._capacity, numbers + lengths
     terminal = self._rows.is_terminal[next_numbers % self._capacity]
+    if are_whole and n_step < self._stack_size:
+      # Nearly always: both stacks lie in one window, and share frames of it.
+      frames = self._windows(next_numbers, self._stack_size + n_step)
+      observation = _stack(frames[:, : self._stack_size])
+      next_observation = _stack(frames[:, n_step:])
+    else:
+      observation, next_observation = map(self.stacks, (numbers, next_numbers))
     return types.Transition(
-        observation=self.stacks(numbers),
+        observation=observation,
         action=self._rows.action[slots],
-        reward=reward,
+        # One step after the other, in single precision.
+        reward=np.add.reduce(rewards, axis=0, dtype=np.float32),
         discount=np.where(terminal, 0.0, discount**lengths).astype(np.float32),
-        next_observation=self.stacks(next_numbers),
+        next_observation=next_observation,
         extras=self._rows.teacher_values[slots],
     )
 
@@ -189,7 +275,7 @@ class FrameStore:
       self, batch_size: int, n_step: int, seed: int, index: int
   ) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers and lengths [B] of uniformly drawn transitions."""
-    generator = np.random.Generator(np.random.Philox(key=[seed, index]))
+    generator = self._streams.at(seed, index)
     numbers = np.empty(0, np.int64)
     lengths = np.empty(0, np.int64)
     # Rows that cannot be sampled are few (an episode's last one, the newest
@@ -197,8 +283,9 @@ class FrameStore:
     for _ in range(1_000 if self.num_added else 0):
       drawn = generator.integers(self.oldest, self.num_added, 2 * batch_size)
       length = self._transition_lengths(drawn, n_step)
-      numbers = np.append(numbers, drawn[length > 0])
-      lengths = np.append(lengths, length[length > 0])
+      usable = length > 0
+      numbers = np.concatenate([numbers, drawn[usable]])
+      lengths = np.concatenate([lengths, length[usable]])
       if len(numbers) >= batch_size:
         return numbers[:batch_size], lengths[:batch_size]
     raise ValueError(
@@ -209,27 +296,20 @@ class FrameStore:
   def _transition_lengths(self, numbers: np.ndarray, n_step: int) -> np.ndarray:
     """m in 1 … n for rows that can start a transition, 0 for the others."""
     slots = numbers % self._capacity
-    starts = self._episode_start[slots]
-    lengths = np.zeros(len(numbers), np.int64)
-    ended = self._rows.is_last[slots]
-    for j in range(1, n_step + 1):
-      following = numbers + j
-      following_slots = following % self._capacity
-      # An episode whose log was cut has no last row: another one follows.
-      in_episode = (
-          ~ended
-          & (following < self.num_added)
-          & (self._episode_start[following_slots] == starts)
-      )
-      lengths[in_episode] = j
-      ended |= self._rows.is_last[following_slots] & in_episode
-    # A shorter return is a whole one only if the episode ended there.
-    whole = (lengths == n_step) | ended
+    episode = self._episode[slots]
+    start = self._start[episode]
+    # Rows of the episode that follow. One whose log was cut, or that is still
+    # being played, has no last row: its shorter returns are not whole.
+    following = self._stop[episode] - 1 - numbers
+    whole = self._is_ended[episode] | (following >= n_step)
     oldest_frame = numbers - (self._stack_size - 1)
-    padded = self._rows.is_padded[slots]
-    known = np.where(
-        padded,
-        np.maximum(oldest_frame, starts) >= self.oldest,
-        oldest_frame >= np.maximum(starts, self.oldest),
-    )
-    return np.where(whole & known, lengths, 0)
+    known = np.maximum(oldest_frame, start) >= self.oldest
+    known &= self._rows.is_padded[slots] | (oldest_frame >= start)
+    return np.where(whole & known, np.minimum(following, n_step), 0)
+
+
+def _stack(frames: np.ndarray) -> np.ndarray:
+  """A view [B, ..., stack] of frames [B, stack, ...]."""
+  axes = list(range(frames.ndim))
+  axes.append(axes.pop(1))
+  return frames.transpose(axes)

@@ -20,6 +20,7 @@ import tensorflow as tf
 _FORMAT = 1
 _MODEL = 'saved_model'
 _DESCRIPTION = 'bundle.json'
+_PACKAGED = pathlib.Path(__file__).parent / 'bundles'
 _KINDS = ('q_values', 'logits', 'action')
 
 
@@ -48,6 +49,68 @@ class Description:
   def __post_init__(self):
     if self.kind not in _KINDS:
       raise ValueError(f'kind must be one of {_KINDS}, got {self.kind!r}.')
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+  """A bundle on disk, its model not loaded.
+
+  Attributes:
+    directory: where it is.
+    description: what its `bundle.json` says.
+    sha256: of its model, as `bundle.json` says.
+  """
+
+  directory: pathlib.Path
+  description: Description
+  sha256: str
+
+  @property
+  def num_actions(self) -> int:
+    return len(self.description.action_meanings)
+
+  def check_fits(
+      self,
+      environment: Mapping[str, Any],
+      observation_shape: tuple[int, ...],
+      action_meanings: tuple[str, ...],
+  ) -> None:
+    """Checks that the teacher can teach in an environment; see `load`.
+
+    Raises:
+      ValueError: if not; the message says in what they differ.
+    """
+    expected = {
+        'observation_shape': tuple(observation_shape),
+        'action_meanings': tuple(action_meanings),
+    }
+    got = {name: getattr(self.description, name) for name in expected}
+    for name in ('game', 'frame_skip'):
+      expected[name] = environment.get(name)
+      got[name] = self.description.environment.get(name)
+    for name, value in expected.items():
+      if got[name] != value:
+        raise ValueError(
+            f'The teacher in {self.directory} does not match the environment:'
+            f' its {name} is {got[name]!r}, the environment has {value!r}. Give'
+            ' a teacher of this environment with --set teacher.bundle=DIR.'
+        )
+
+  def load(self) -> 'BundleTeacher':
+    """Loads the model.
+
+    Raises:
+      ValueError: if it is damaged, or does not answer as a teacher.
+    """
+    if _hash(self.directory / _MODEL) != self.sha256:
+      raise ValueError(
+          f'The teacher in {self.directory} is damaged: its {_MODEL} does not'
+          f' have the SHA-256 that {_DESCRIPTION} states. Copy the bundle anew.'
+      )
+    model = tf.saved_model.load(os.fspath(self.directory / _MODEL))
+    teacher = BundleTeacher(self.description, model, self.sha256)
+    _check_values(teacher, self.directory)
+    return teacher
 
 
 class BundleTeacher:
@@ -125,13 +188,37 @@ def export(
   os.replace(temporary, directory)
 
 
-def read_description(directory: str | os.PathLike) -> Description:
-  """Reads `bundle.json` without loading the model.
+def find(name: str) -> pathlib.Path:
+  """A folder by its path, or a bundle of this package by its name.
+
+  Raises:
+    ValueError: if there is neither.
+  """
+  for path in (pathlib.Path(name), _PACKAGED / name):
+    if path.is_dir():
+      return path
+  packaged = sorted(path.name for path in _PACKAGED.glob('*') if path.is_dir())
+  raise ValueError(
+      f'There is no teacher {name!r}: neither a folder of this path nor one of'
+      f' the teachers of this package ({", ".join(packaged) or "none"}). Give'
+      " the folder of a bundle, or one of those names."
+  )
+
+
+def read(directory: str | os.PathLike) -> Bundle:
+  """Reads a bundle without loading its model.
 
   Raises:
     ValueError: if there is no bundle, or one that this version cannot read.
   """
-  return _read(pathlib.Path(directory))[0]
+  directory = pathlib.Path(directory)
+  description, sha256 = _read(directory)
+  return Bundle(directory, description, sha256)
+
+
+def read_description(directory: str | os.PathLike) -> Description:
+  """What a bundle says of itself; raises as `read` does."""
+  return read(directory).description
 
 
 def load(
@@ -154,35 +241,9 @@ def load(
     ValueError: if the bundle is missing, damaged or does not fit; the message
       says in what.
   """
-  directory = pathlib.Path(directory)
-  description, sha256 = _read(directory)
-  expected = {
-      'observation_shape': tuple(observation_shape),
-      'action_meanings': tuple(action_meanings),
-  }
-  got = {
-      'observation_shape': description.observation_shape,
-      'action_meanings': description.action_meanings,
-  }
-  for name in ('game', 'frame_skip'):
-    expected[name] = environment.get(name)
-    got[name] = description.environment.get(name)
-  for name, value in expected.items():
-    if got[name] != value:
-      raise ValueError(
-          f'The teacher in {directory} does not match the environment: its'
-          f' {name} is {got[name]!r}, the environment has {value!r}. Give a'
-          ' teacher of this environment with --set teacher.bundle=DIR.'
-      )
-  if _hash(directory / _MODEL) != sha256:
-    raise ValueError(
-        f'The teacher in {directory} is damaged: its {_MODEL} does not have the'
-        f' SHA-256 that {_DESCRIPTION} states. Copy the bundle anew.'
-    )
-  model = tf.saved_model.load(os.fspath(directory / _MODEL))
-  teacher = BundleTeacher(description, model, sha256)
-  _check_values(teacher, directory)
-  return teacher
+  found = read(directory)
+  found.check_fits(environment, observation_shape, action_meanings)
+  return found.load()
 
 
 def _check_values(teacher: BundleTeacher, directory: pathlib.Path) -> None:

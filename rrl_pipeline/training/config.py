@@ -1,11 +1,13 @@
 """The configurations of the stages that act and learn."""
 
 import dataclasses
-from typing import Any
+import enum
+from typing import Any, Optional
 
 from rrl_pipeline.agents import config as agent_config
 from rrl_pipeline.agents import methods
 from rrl_pipeline.networks import config as network_config
+from rrl_pipeline.rlds import selection
 
 
 def _check_positive(config: Any, *names: str) -> None:
@@ -69,6 +71,14 @@ class OnlineConfig:
     )
 
 
+class FramePlacement(enum.Enum):
+  """Where the decoded frames of a dataset are while a student learns."""
+
+  MEMORY = 'memory'
+  FILE = 'a mapped file'
+  POOL = 'a rolling pool'
+
+
 @dataclasses.dataclass(frozen=True)
 class OfflineConfig:
   """How long the student learns from the dataset.
@@ -79,15 +89,36 @@ class OfflineConfig:
       the end.
     checkpoint_period: learner steps between checkpoints.
     log_period: learner steps between rows of metrics.
-    max_memory_gib: if the dataset's frames are larger, they are decoded into a
-      memory-mapped file in the run directory instead of memory.
+    checkpoints: 'all', or which of the datasets' checkpoints to learn from,
+      such as '0,3' or '40-49'.
+    min_return: least return, as logged, of an episode that is learned from.
+    max_return: greatest return of such an episode.
+    mixing_weights: of the run's own dataset and then of each in `dataset.mix`;
+      none to draw from all in proportion to their steps.
+    max_memory_gib: decoded frames up to this size are kept in memory, larger
+      ones in a mapped file.
+    max_disk_gib: frames larger than this are not even kept in a file: batches
+      are drawn from a pool of episodes of `max_memory_gib`, which rolls through
+      the dataset.
+    cache_dir: where mapped files are, shared by all runs that give the same;
+      '' for beside the dataset.
+    draws_per_row: how often a step is drawn, on average, while it is in the
+      pool. The larger, the less has to be decoded, and the fewer episodes are
+      seen in the same number of updates.
   """
 
   num_learner_steps: int = 1_000_000
   evaluation_period: int = 100_000
   checkpoint_period: int = 10_000
   log_period: int = 100
+  checkpoints: str = 'all'
+  min_return: Optional[float] = None
+  max_return: Optional[float] = None
+  mixing_weights: tuple[float, ...] = ()
   max_memory_gib: float = 8.0
+  max_disk_gib: float = 100.0
+  cache_dir: str = ''
+  draws_per_row: float = 1.0
 
   def __post_init__(self):
     _check_positive(
@@ -97,6 +128,36 @@ class OfflineConfig:
         'checkpoint_period',
         'log_period',
     )
+    for name in ('max_memory_gib', 'draws_per_row'):
+      if getattr(self, name) <= 0:
+        raise ValueError(f'{name} must be positive, got {getattr(self, name)}.')
+    if not all(weight > 0 for weight in self.mixing_weights):
+      raise ValueError(
+          f'mixing_weights must be positive, got {self.mixing_weights}.'
+      )
+    self.episode_filter()
+
+  def episode_filter(self) -> selection.EpisodeFilter:
+    """Which episodes are learned from.
+
+    Raises:
+      ValueError: if the settings contradict each other.
+    """
+    return selection.EpisodeFilter(
+        self.checkpoints, self.min_return, self.max_return
+    )
+
+  def placement(self, num_bytes: float) -> FramePlacement:
+    """Where decoded frames of this size are kept.
+
+    It depends on the settings only, not on what the machine has left, so a
+    resumed run draws the same batches.
+    """
+    if num_bytes <= self.max_memory_gib * 2**30:
+      return FramePlacement.MEMORY
+    if num_bytes <= self.max_disk_gib * 2**30:
+      return FramePlacement.FILE
+    return FramePlacement.POOL
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import learning
 from rrl_pipeline.environments import atari
-from rrl_pipeline.replay import frame_store
+from rrl_pipeline.replay import transition_source
 from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
@@ -21,7 +21,7 @@ _AGENT = 'student'
 
 
 class OfflineTrainer:
-  """Trains the student on a store, resuming from its newest checkpoint."""
+  """Trains the student on a dataset, resuming from its newest checkpoint."""
 
   def __init__(
       self,
@@ -31,7 +31,7 @@ class OfflineTrainer:
       config: config_lib.OfflineConfig,
       evaluation_config: config_lib.EvaluationConfig,
       learner: learning.Learner,
-      store: frame_store.FrameStore,
+      source: transition_source.TransitionSource,
       seed: int,
   ):
     """Opens the stage.
@@ -43,7 +43,7 @@ class OfflineTrainer:
       config: for how long.
       evaluation_config: how it is evaluated.
       learner: its networks, untrained.
-      store: the dataset, with the teacher's values.
+      source: gives transitions of the dataset, with the teacher's values.
       seed: of the run.
     """
     directory = pathlib.Path(directory)
@@ -52,7 +52,7 @@ class OfflineTrainer:
     self._config = config
     self._evaluation_config = evaluation_config
     self._learner = learner
-    self._store = store
+    self._source = source
     self._seed = seed
     self._policy = acting.GreedyPolicy(learner.network)
     self._checkpointer = checkpointing.Checkpointer(
@@ -88,7 +88,7 @@ class OfflineTrainer:
   def _learn(self, step: int) -> None:
     config = self._agent_config
     with self.stopwatch.measure('replay'):
-      transitions = self._store.sample(
+      transitions = self._source.sample(
           config.batch_size,
           config.n_step,
           config.discount,

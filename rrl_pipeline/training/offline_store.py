@@ -1,74 +1,190 @@
-"""Fills a frame store from a dataset, with the teacher's values beside it."""
+"""Makes datasets ready to be sampled, with the teacher's values beside them."""
 
+import hashlib
 import os
 import pathlib
-from typing import Optional
+import sys
+from typing import Callable, Iterator, Optional, Sequence
 
 import numpy as np
 
 from rrl_pipeline import run_directory
+from rrl_pipeline.replay import frame_file
 from rrl_pipeline.replay import frame_store
+from rrl_pipeline.replay import mixture
+from rrl_pipeline.replay import rolling_pool
+from rrl_pipeline.replay import stacks
+from rrl_pipeline.replay import transition_source
 from rrl_pipeline.rlds import loading
 from rrl_pipeline.teachers import bundle
+from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import progress as progress_lib
+from rrl_pipeline.training import seeding
 
 _BATCH = 256
+# To be raised when the same dataset would give other files.
+_FILE_FORMAT = 1
 
 
-def open_store(
-    dataset: loading.RldsDataset,
-    num_actions: int,
+def open_source(
+    datasets: Sequence[loading.RldsDataset],
+    teacher: bundle.Bundle,
     stack_size: int,
+    batch_size: int,
+    config: config_lib.OfflineConfig,
     directory: str | os.PathLike,
-    max_memory_gib: float,
-) -> frame_store.FrameStore:
-  """Decodes every frame of the dataset once, into memory or a mapped file.
+    seed: int,
+) -> transition_source.TransitionSource:
+  """Makes the datasets ready to be sampled, the teacher's values beside them.
 
   Args:
-    dataset: what to load.
-    num_actions: A of the environment.
+    datasets: one, or several to mix.
+    teacher: whose values the transitions carry; its actions are the
+      environment's.
     stack_size: frames of a stacked observation.
-    directory: where a mapped file goes.
-    max_memory_gib: more frames than this are not held in memory but in a file
-      that is mapped, which the operating system caches as it sees fit.
+    batch_size: of the batches that will be sampled.
+    config: where frames are kept, and the weights of the mixture.
+    directory: of the stage, where the teacher's values are kept.
+    seed: of the order in which a pool takes episodes.
+
+  Raises:
+    ValueError: if a dataset cannot be used, or does not fit.
   """
-  frames = None
-  if frame_gib(dataset) > max_memory_gib:
-    directory = pathlib.Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    frames = np.lib.format.open_memmap(
-        directory / 'frames.npy',
-        mode='w+',
-        dtype=np.uint8,
-        shape=(dataset.num_steps, *dataset.frame_shape),
-    )
-  store = frame_store.FrameStore(
-      dataset.num_steps, dataset.frame_shape, num_actions, stack_size, frames
-  )
+  directory = pathlib.Path(directory)
+  num_steps = np.array([dataset.num_steps for dataset in datasets])
+  weights = np.array(config.mixing_weights or num_steps, np.float64)
+  weights /= weights.sum()
+  sizes = [dataset.num_steps * frame_bytes(dataset) for dataset in datasets]
+  placement = config.placement(sum(sizes))
+  sources = []
+  for i, (dataset, weight) in enumerate(zip(datasets, weights, strict=True)):
+    if placement is config_lib.FramePlacement.POOL:
+      sources.append(
+          _open_pool(
+              dataset,
+              teacher,
+              stack_size,
+              weight * config.max_memory_gib * 2**30,
+              weight * batch_size / config.draws_per_row,
+              seeding.derive(seed, 'pool', str(i)),
+          )
+      )
+      continue
+    if placement is config_lib.FramePlacement.FILE:
+      cache = config.cache_dir or dataset.path.parent
+      store = _map_store(dataset, teacher.num_actions, stack_size, cache)
+    else:
+      store = _fill_store(dataset, teacher.num_actions, stack_size)
+    place = directory if len(datasets) == 1 else directory / f'dataset_{i}'
+    annotate(store, teacher, dataset.teacher_sha256, place)
+    sources.append(store)
+  return mixture.Mixture(sources, weights) if len(sources) > 1 else sources[0]
+
+
+def frame_bytes(dataset: loading.RldsDataset) -> int:
+  """Size of one decoded frame."""
+  return int(np.prod(dataset.frame_shape))
+
+
+def _decode(
+    dataset: loading.RldsDataset, num_actions: int
+) -> Iterator[frame_store.Rows]:
+  """Every episode once, under a progress bar."""
   with progress_lib.progress(
       dataset.num_steps, 0, 'decoding frames', 'steps'
   ) as progress:
     for rows in dataset.episodes(num_actions):
-      store.extend(rows)
+      yield rows
       progress.update(len(rows.action))
+
+
+def _fill_store(
+    dataset: loading.RldsDataset, num_actions: int, stack_size: int
+) -> frame_store.FrameStore:
+  store = frame_store.FrameStore(
+      dataset.num_steps, dataset.frame_shape, num_actions, stack_size
+  )
+  for rows in _decode(dataset, num_actions):
+    store.extend(rows)
   return store
 
 
-def frame_gib(dataset: loading.RldsDataset) -> float:
-  """Size of the decoded frames in GiB."""
-  return dataset.num_steps * float(np.prod(dataset.frame_shape)) / 2**30
+def _map_store(
+    dataset: loading.RldsDataset,
+    num_actions: int,
+    stack_size: int,
+    directory: str | os.PathLike,
+) -> frame_store.FrameStore:
+  key = f'{dataset.fingerprint} {num_actions} {_FILE_FORMAT}'
+  rows = frame_file.open_rows(
+      directory,
+      hashlib.sha256(key.encode()).hexdigest(),
+      dataset.num_steps,
+      dataset.frame_shape,
+      lambda: _decode(dataset, num_actions),
+  )
+  return frame_store.FrameStore.of(rows, stack_size)
+
+
+def _open_pool(
+    dataset: loading.RldsDataset,
+    teacher: bundle.Bundle,
+    stack_size: int,
+    num_bytes: float,
+    rows_per_batch: float,
+    seed: int,
+) -> rolling_pool.RollingPool:
+  is_annotated = dataset.teacher_sha256 == teacher.sha256
+  if not is_annotated:
+    _warn_of_other_teacher(dataset.teacher_sha256, teacher)
+  return rolling_pool.RollingPool(
+      dataset.lengths,
+      lambda index: dataset.episode(index, teacher.num_actions),
+      min(int(num_bytes // frame_bytes(dataset)), dataset.num_steps),
+      rows_per_batch,
+      stack_size,
+      seed,
+      None if is_annotated else _asking(teacher.load()),
+  )
+
+
+def _asking(
+    model: bundle.BundleTeacher,
+) -> Callable[[np.ndarray], np.ndarray]:
+  """The teacher's values [N, A] for stacks [N, ..., stack], any N."""
+
+  def values(stacked: np.ndarray) -> np.ndarray:
+    return np.concatenate([
+        model.values(stacks.contiguous(stacked[i : i + _BATCH])).numpy()
+        for i in range(0, len(stacked), _BATCH)
+    ])
+
+  return values
 
 
 def annotate(
     store: frame_store.FrameStore,
-    teacher: bundle.BundleTeacher,
+    teacher: bundle.Bundle,
+    stored_sha256: Optional[str],
     directory: str | os.PathLike,
 ) -> None:
-  """Asks the teacher once at every observation; the learner never runs it.
+  """Sees to it that the store holds the teacher's values of every observation.
 
-  The values are kept in `directory`, and taken from there the next time if
-  they are this teacher's.
+  Values that came with the dataset, or that `directory` holds since an earlier
+  attempt, are used if they are this teacher's. Otherwise the teacher is loaded
+  and asked once at every observation, and its values are kept in `directory`.
+  Either way the learner never runs it.
+
+  Args:
+    store: the dataset.
+    teacher: who shall teach.
+    stored_sha256: the teacher whose values came with the dataset; None if there
+      were none.
+    directory: of the stage.
   """
+  if stored_sha256 == teacher.sha256:
+    return
+  _warn_of_other_teacher(stored_sha256, teacher)
   directory = pathlib.Path(directory)
   path = directory / 'teacher_values.npy'
   note = directory / 'teacher_values.json'
@@ -76,15 +192,29 @@ def annotate(
   if note.exists() and run_directory.read_json(note) == identity:
     store.teacher_values[...] = np.load(path, allow_pickle=False)
     return
+  values = _asking(teacher.load())
   with progress_lib.progress(
       store.num_added, 0, 'asking the teacher', 'steps'
   ) as progress:
     for start in range(0, store.num_added, _BATCH):
       numbers = np.arange(start, min(start + _BATCH, store.num_added))
-      values = teacher.values(store.stacks(numbers))
-      store.teacher_values[numbers] = values.numpy()
+      store.teacher_values[numbers] = values(store.stacks(numbers))
       progress.update(len(numbers))
   directory.mkdir(parents=True, exist_ok=True)
   note.unlink(missing_ok=True)
   np.save(path, store.teacher_values, allow_pickle=False)
   run_directory.write_json(note, identity)
+
+
+def _warn_of_other_teacher(
+    stored_sha256: Optional[str], teacher: bundle.Bundle
+) -> None:
+  if stored_sha256 is not None:
+    print(
+        'warning: the dataset holds the values of the teacher'
+        f' {stored_sha256[:12]}…, but this run is taught by'
+        f' {teacher.sha256[:12]}… ({teacher.directory}): they are left aside,'
+        ' and this teacher is asked at every step. To have its values in the'
+        ' dataset, run beam_jobs/annotate_teacher.py',
+        file=sys.stderr,
+    )

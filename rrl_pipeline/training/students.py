@@ -3,7 +3,8 @@
 import dataclasses
 import os
 import pathlib
-from typing import Any, Mapping
+import sys
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 
@@ -69,26 +70,33 @@ def train_offline(
     task: Task,
     agent_config: agent_config_lib.AgentConfig,
     config: config_lib.OfflineConfig,
-    dataset_path: str | os.PathLike,
+    dataset_paths: Sequence[str | os.PathLike],
     teacher_directory: str | os.PathLike,
 ) -> Mapping[str, Any]:
-  """Pre-trains the student on a dataset; returns counts."""
-  teacher = teacher_stage.load(teacher_directory, task.environment)
-  dataset = loading.RldsDataset(dataset_path)
+  """Pre-trains the student on one or several datasets; returns counts."""
+  teacher = teacher_stage.read(teacher_directory, task.environment)
+  datasets = [
+      loading.RldsDataset(path, config.episode_filter())
+      for path in dataset_paths
+  ]
   size = task.environment.frame_size
-  if dataset.frame_shape != (size, size):
-    raise ValueError(
-        f'The dataset {dataset_path} has frames of {dataset.frame_shape}, the'
-        f' environment of {(size, size)}.'
-    )
-  store = offline_store.open_store(
-      dataset,
-      teacher.num_actions,
+  for dataset in datasets:
+    if dataset.frame_shape != (size, size):
+      raise ValueError(
+          f'The dataset {dataset.path} has frames of {dataset.frame_shape}, the'
+          f' environment of {(size, size)}.'
+      )
+    for loss in dataset.losses:
+      print(f'warning: {dataset.path}: {loss}', file=sys.stderr)
+  source = offline_store.open_source(
+      datasets,
+      teacher,
       task.environment.stack_size,
+      agent_config.batch_size,
+      config,
       directory,
-      config.max_memory_gib,
+      task.seed,
   )
-  offline_store.annotate(store, teacher, directory)
   learner = task.learner(STUDENT, agent_config)
   trainer = offline.OfflineTrainer(
       directory,
@@ -97,14 +105,14 @@ def train_offline(
       config,
       task.evaluation,
       learner,
-      store,
+      source,
       task.seed,
   )
   trainer.run()
   return {
       'learner_steps': int(learner.num_steps),
-      'dataset_episodes': dataset.num_episodes,
-      'dataset_steps': dataset.num_steps,
+      'dataset_episodes': sum(dataset.num_episodes for dataset in datasets),
+      'dataset_steps': sum(dataset.num_steps for dataset in datasets),
   }
 
 

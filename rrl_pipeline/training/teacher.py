@@ -22,7 +22,6 @@ from rrl_pipeline.training import seeding
 
 _AGENT = 'teacher'
 _BUNDLE = 'bundle'
-_PACKAGED = pathlib.Path(bundle.__file__).parent / 'bundles'
 
 
 def obtain(
@@ -49,8 +48,8 @@ def obtain(
   directory = pathlib.Path(directory)
   target = directory / _BUNDLE
   if config.bundle:
-    source = find(config.bundle)
-    _load(source, environment_config)
+    source = bundle.find(config.bundle)
+    _read(source, environment_config).load()
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
   elif not target.exists():
@@ -60,24 +59,18 @@ def obtain(
   return bundle.read_description(target)
 
 
+def read(
+    directory: str | os.PathLike, environment_config: atari.AtariConfig
+) -> bundle.Bundle:
+  """The bundle that `obtain` put into `directory`, its model not loaded."""
+  return _read(pathlib.Path(directory) / _BUNDLE, environment_config)
+
+
 def load(
     directory: str | os.PathLike, environment_config: atari.AtariConfig
 ) -> bundle.BundleTeacher:
   """The teacher that `obtain` put into `directory`."""
-  return _load(pathlib.Path(directory) / _BUNDLE, environment_config)
-
-
-def find(name: str) -> pathlib.Path:
-  """A folder by its path, or a bundle of this package by its name."""
-  for path in (pathlib.Path(name), _PACKAGED / name):
-    if path.is_dir():
-      return path
-  packaged = sorted(path.name for path in _PACKAGED.glob('*') if path.is_dir())
-  raise ValueError(
-      f'There is no teacher {name!r}: neither a folder of this path nor one of'
-      f' the teachers of this package ({", ".join(packaged) or "none"}). Give'
-      ' --set teacher.bundle=DIR, or an empty one to train a teacher.'
-  )
+  return read(directory, environment_config).load()
 
 
 def guidance(
@@ -112,12 +105,12 @@ def score(
   }
 
 
-def _load(
+def _read(
     path: pathlib.Path, environment_config: atari.AtariConfig
-) -> bundle.BundleTeacher:
+) -> bundle.Bundle:
   environment = factory.make(environment_config, 0)
-  return bundle.load(
-      path,
+  found = bundle.read(path)
+  found.check_fits(
       dataclasses.asdict(environment_config),
       (
           *environment.observation_spec().shape,
@@ -125,6 +118,7 @@ def _load(
       ),
       environment.action_meanings,
   )
+  return found
 
 
 def _train(

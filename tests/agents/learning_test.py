@@ -145,6 +145,27 @@ def test_eight_steps_equal_numpy(double_q):
   assert int(learner.num_steps) == 8
 
 
+def test_the_order_of_observations_in_memory_does_not_matter():
+  in_order, permuted = _learner(), _learner()
+  for i in range(3):
+    batch = _batch(i)
+    frame_by_frame = batch._replace(**{
+        name: np.moveaxis(
+            np.ascontiguousarray(np.moveaxis(getattr(batch, name), -1, 1)),
+            1, -1,
+        )
+        for name in ('observation', 'next_observation')
+    })
+    assert not frame_by_frame.observation.flags.c_contiguous
+    assert in_order.step(batch, 3.0, 1e-2) == permuted.step(
+        frame_by_frame, 3.0, 1e-2
+    )
+  for a, b in zip(
+      in_order.network.variables, permuted.network.variables, strict=True
+  ):
+    np.testing.assert_array_equal(a, b)
+
+
 def test_metrics_by_hand():
   learner = _learner()
   kernel, bias = learner.network.trainable_variables

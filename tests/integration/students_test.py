@@ -111,7 +111,7 @@ def fixture_run(tmp_path_factory):
   run = tmp_path_factory.mktemp('run')
   _export_teacher(run / 'teacher')
   counts = students.train_offline(
-      run / 'offline', _TASK, _AGENT, _OFFLINE, _write_dataset(run),
+      run / 'offline', _TASK, _AGENT, _OFFLINE, [_write_dataset(run)],
       run / 'teacher',
   )
   assert counts == {
@@ -285,6 +285,6 @@ def test_a_dataset_of_another_frame_size_is_refused(run, tmp_path):
         dataclasses.replace(_TASK, environment=environment),
         _AGENT,
         _OFFLINE,
-        run / schema.ATARI_DATASET / '1.0.0',
+        [run / schema.ATARI_DATASET / '1.0.0'],
         _export_teacher(tmp_path / 'teacher', environment),
     )

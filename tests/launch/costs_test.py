@@ -54,6 +54,17 @@ def test_offline_counts_updates_and_frames(tmp_path):
   )
   context = dataclasses.replace(context, config=config)
   assert 'in a mapped file' in costs.offline(context)
+  context = _context(
+      tmp_path,
+      'offline.max_memory_gib=0.7',
+      'offline.max_disk_gib=1.3',
+      inputs={
+          'dataset': {
+              'counts': {'steps': 100_000, 'mixed_001': {'steps': 100_000}}
+          }
+      },
+  )
+  assert ' 1.4 GB of frames in a rolling pool:' in costs.offline(context)
 
 
 def test_online_counts_both_agents(tmp_path):

@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from rrl_pipeline import config as config_lib
@@ -109,3 +110,54 @@ def test_nothing_is_collected_for_a_dataset_that_exists(tmp_path):
 def test_dataset_that_is_not_there_is_refused_at_once(tmp_path):
   with pytest.raises(ValueError, match='/no/dataset holds no RLDS dataset'):
     _run('dataset', _context(tmp_path, 'dataset.path=/no/dataset'))
+
+
+def _write_dataset(directory, num_episodes):
+  """A TFDS dataset of episodes of two steps; returns its version folder."""
+  import tensorflow_datasets as tfds
+
+  steps = {
+      'observation': np.zeros((2, 84, 84, 1), np.uint8),
+      'action': [0, 0],
+      'reward': [0.0, 0.0],
+      'is_first': [True, False],
+      'is_last': [False, True],
+      'is_terminal': [False, True],
+  }
+  features = {
+      'observation': tfds.features.Image(shape=(84, 84, 1)),
+      'action': np.int64,
+      'reward': np.float32,
+      'is_first': np.bool_,
+      'is_last': np.bool_,
+      'is_terminal': np.bool_,
+  }
+  return tfds.dataset_builders.store_as_tfds_dataset(
+      name='small',
+      version='1.0.0',
+      features=tfds.features.FeaturesDict(
+          {'steps': tfds.features.Dataset(features)}
+      ),
+      split_datasets={
+          'train': [(i, {'steps': steps}) for i in range(num_episodes)]
+      },
+      data_dir=directory,
+  ).data_path
+
+
+def test_datasets_to_mix_are_checked_and_listed(tmp_path):
+  own, *mixed = (
+      _write_dataset(tmp_path / name, count)
+      for name, count in (('a', 1), ('b', 3), ('c', 2))
+  )
+  changes = [f'dataset.path={own}', f'dataset.mix={mixed[0]},{mixed[1]}']
+  result = _run('dataset', _context(tmp_path, *changes))
+  assert result.outputs['dataset'] == str(own)
+  assert result.outputs['mixed_001'] == str(mixed[0])
+  assert result.outputs['mixed_002'] == str(mixed[1])
+  assert len({v for k, v in result.outputs.items() if 'sha256' in k}) == 3
+  assert result.counts['episodes'] == 1
+  assert result.counts['mixed_001']['steps'] == 6
+  with pytest.raises(ValueError, match='/no/dataset holds no RLDS dataset'):
+    _run('dataset', _context(
+        tmp_path / 'other', f'dataset.path={own}', 'dataset.mix=/no/dataset'))

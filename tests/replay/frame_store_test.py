@@ -249,6 +249,17 @@ def test_a_draw_depends_on_seed_index_and_content_only():
     assert not np.array_equal(first.extras, other_draw.extras)
 
 
+def test_transitions_are_those_that_are_sampled():
+  episodes = [_Episode(9, TERMINAL, True), _Episode(6, TRUNCATED, False)]
+  store = _store(_rows(episodes), 30, stack_size=3)
+  batch = store.sample(20, 3, _GAMMA, seed=0, index=0)
+  numbers = batch.extras[:, 0].astype(int)
+  for a, b in zip(batch, store.transitions(numbers, 3, _GAMMA), strict=True):
+    np.testing.assert_array_equal(a, b)
+  with pytest.raises(ValueError, match='No 3-step transition .* in row 9'):
+    store.transitions(np.array([8, 9]), 3, _GAMMA)
+
+
 def test_rows_come_back_as_they_were_added():
   rows = _rows([_Episode(7, TERMINAL, True), _Episode(6, TRUNCATED, False)])
   store = _store(rows, 10, stack_size=4)
@@ -265,12 +276,39 @@ def test_rows_come_back_as_they_were_added():
   assert copy.num_added == 10
 
 
-def test_frames_may_be_held_by_the_caller():
-  frames = np.zeros((6, *_SHAPE), np.uint8)
-  store = frame_store.FrameStore(6, _SHAPE, _ACTIONS, 2, frames)
+@hypothesis.settings(deadline=None)
+@hypothesis.given(episodes=_EPISODES, n_step=st.integers(1, 4))
+def test_a_store_of_given_arrays_is_one_that_was_filled(episodes, n_step):
+  rows = _rows(episodes)
+  for column in rows:
+    column.flags.writeable = False
+  count = len(rows.action)
+  held = frame_store.FrameStore.of(rows, 3)
+  filled = _store(rows, count, stack_size=3)
+  numbers = np.arange(count)
+  assert (held.num_added, held.oldest) == (count, 0)
+  sampleable = held.is_sampleable(numbers, n_step)
+  np.testing.assert_array_equal(
+      sampleable, filled.is_sampleable(numbers, n_step)
+  )
+  np.testing.assert_array_equal(held.stacks(numbers), filled.stacks(numbers))
+  if sampleable.any():
+    for a, b in zip(
+        held.sample(9, n_step, _GAMMA, 0, 1),
+        filled.sample(9, n_step, _GAMMA, 0, 1),
+        strict=True,
+    ):
+      np.testing.assert_array_equal(a, b)
+
+
+def test_a_store_of_given_arrays_copies_none():
   rows = _rows([_Episode(5, TERMINAL, True)])
-  store.extend(rows)
-  np.testing.assert_array_equal(frames, rows.observation)
+  store = frame_store.FrameStore.of(rows, 2)
+  rows.observation[...] = 7
+  rows.teacher_values[...] = 8
+  batch = store.sample(3, 1, _GAMMA, seed=0, index=0)
+  assert set(batch.observation[..., -1].ravel()) == {7}
+  assert store.teacher_values is rows.teacher_values
 
 
 def test_teacher_values_are_filled_in_place():

@@ -1,5 +1,6 @@
 """Tests of loading TFDS datasets into rows."""
 
+import json
 import pathlib
 
 import numpy as np
@@ -8,9 +9,12 @@ import pytest
 from rrl_pipeline import types
 from rrl_pipeline.logs import reader
 from rrl_pipeline.replay import frame_store
+from rrl_pipeline.rlds import episode_parsing
 from rrl_pipeline.rlds import loading
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import schema
+from rrl_pipeline.rlds import tf_example
+from rrl_pipeline.rlds import teacher_values
 from rrl_pipeline.rlds import tfrecord
 import tensorflow_datasets as tfds
 
@@ -161,6 +165,33 @@ def test_a_dataset_with_only_the_rlds_fields_is_whole(tmp_path):
 
 
 @pytest.mark.parametrize(
+    'described, num_actions, expected_sha256, expected',
+    [
+        (True, 6, 'ab', 1.5 * np.arange(24).reshape(4, 6)),
+        # Nobody knows whose they are: the learner will ask its teacher.
+        (False, 6, None, 1.5 * np.arange(24).reshape(4, 6)),
+        # A teacher with other actions: no values for this environment.
+        (True, 7, 'ab', np.zeros((4, 7))),
+    ],
+)
+def test_values_of_a_teacher_are_loaded(
+    tmp_path, described, num_actions, expected_sha256, expected
+):
+  name = teacher_values.STEP_FIELD
+  features = _features(**{name: teacher_values.step_feature(6)})
+  episode = _foreign(**{name: 1.5 * np.arange(24, dtype='f4').reshape(4, 6)})
+  path = _write(tmp_path, [episode], features=features)
+  if described:
+    teacher = teacher_values.describe('ab', 'q_values', 'ABCDEF', (84, 84, 4))
+    (path / 'metadata.json').write_text(json.dumps({'teacher': teacher}))
+  dataset = loading.RldsDataset(path)
+  assert dataset.teacher_sha256 == expected_sha256
+  (rows,) = dataset.episodes(num_actions)
+  assert rows.teacher_values.dtype == np.float32
+  np.testing.assert_array_equal(rows.teacher_values, expected)
+
+
+@pytest.mark.parametrize(
     'changes, num_actions, message',
     [
         (
@@ -212,7 +243,20 @@ def test_what_a_last_step_holds_does_not_matter(tmp_path):
   assert np.isfinite(batch.reward).all() and set(batch.action) == {0, 1, 5}
 
 
-@pytest.mark.parametrize('name', loading._STEP_FIELDS)
+@pytest.mark.parametrize('name', episode_parsing.STEP_FIELDS)
+def test_steps_of_unequal_numbers_are_refused(name):
+  # TFDS writes no such record.
+  steps = _foreign()['steps']
+  steps['observation'] = [_ENCODER.blank] * 4
+  steps[name] = steps[name][:3]
+  parser = episode_parsing.EpisodeParser(_features())
+  with pytest.raises(
+      ValueError, match=f"there: the fields .* equally long, .*'{name}': 3"
+  ):
+    parser.rows(tf_example.serialize({'steps': steps}), 6, 'there')
+
+
+@pytest.mark.parametrize('name', episode_parsing.STEP_FIELDS)
 def test_a_missing_field_is_named(tmp_path, name):
   path = _write(
       tmp_path, [_foreign(**{name: None})], features=_features(**{name: None})
@@ -239,7 +283,9 @@ def test_frames_must_be_single_and_grey(tmp_path, shape):
   )
   with pytest.raises(ValueError) as error:
     loading.RldsDataset(path)
-  assert f'has observations of shape {shape}; expected' in str(error.value)
+  assert f'has observations of shape {shape} and type uint8; expected' in str(
+      error.value
+  )
 
 
 def _cut(path):

@@ -75,6 +75,27 @@ def test_the_description_comes_back(exported):
   assert sorted(os.listdir(exported)) == ['bundle.json', 'saved_model']
 
 
+def test_a_bundle_is_read_without_its_model(copy, monkeypatch):
+  found = bundle.read(copy)
+  assert (found.description, found.num_actions) == (_DESCRIPTION, 3)
+  assert found.sha256 == found.load().sha256
+
+  def fail(*unused_args):
+    raise AssertionError('the model was loaded')
+
+  monkeypatch.setattr(bundle.tf.saved_model, 'load', fail)
+  found.check_fits(_ENVIRONMENT, _SHAPE, _ACTIONS)
+  assert bundle.read(copy) == found
+
+
+def test_a_bundle_of_the_package_is_found_by_name(exported, copy, monkeypatch):
+  monkeypatch.setattr(bundle, '_PACKAGED', copy.parent)
+  assert bundle.find('bundle') == copy
+  assert bundle.find(str(exported)) == exported
+  with pytest.raises(ValueError, match=r'teachers of this package \(bundle\)'):
+    bundle.find('large')
+
+
 def test_an_export_replaces_the_one_before_as_a_whole(copy):
   (copy / 'stray').write_text('of another version')
   other = dataclasses.replace(_DESCRIPTION, score={'mean_return': 9.0})

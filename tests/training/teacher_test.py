@@ -74,18 +74,9 @@ def test_a_bundle_of_another_environment_is_refused_before_it_is_copied(
 
 def test_a_bundle_that_is_nowhere_is_named(tmp_path):
   with pytest.raises(
-      ValueError, match="no teacher 'pong_dqm': neither .* teacher.bundle=DIR"
+      ValueError, match="no teacher 'pong_dqm': neither .* folder of a bundle"
   ):
     _obtain(tmp_path, bundle='pong_dqm')
-
-
-def test_a_bundle_of_the_package_is_found_by_name(given, tmp_path, monkeypatch):
-  shutil.copytree(given, tmp_path / 'bundles' / 'tiny')
-  monkeypatch.setattr(teacher, '_PACKAGED', tmp_path / 'bundles')
-  assert teacher.find('tiny') == tmp_path / 'bundles' / 'tiny'
-  assert teacher.find(str(given)) == pathlib.Path(given)
-  with pytest.raises(ValueError, match=r'teachers of this package \(tiny\)'):
-    teacher.find('large')
 
 
 def test_guidance_holds_the_scores_to_compare_with(given, tmp_path):
