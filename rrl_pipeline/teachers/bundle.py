@@ -131,7 +131,6 @@ class BundleTeacher:
     """The greedy actions, int64 [B]."""
     return tf.argmax(self.values(observation), axis=1).numpy()
 
-
   def copy_network_to(self, network: tf.keras.Model) -> None:
     """Gives a network of the same build this teacher's weights.
 

@@ -143,7 +143,9 @@ def _train(
   )
   parent = None
   if config.initial_bundle:
-    initial = _load(find(config.initial_bundle), environment_config)
+    initial = _read(
+        bundle.find(config.initial_bundle), environment_config
+    ).load()
     initial.copy_network_to(learner.network)
     learner.synchronise_target()
     parent = dataclasses.asdict(initial.description)

@@ -147,7 +147,7 @@ def test_a_teacher_can_go_on_from_another(given, tmp_path):
   observations = np.random.default_rng(0).integers(
       0, 256, (5, 20, 20, 4), np.uint8
   )
-  first = teacher._load(given, _ENVIRONMENT)
+  first = teacher._read(given, _ENVIRONMENT).load()
   np.testing.assert_allclose(
       teacher.load(tmp_path, _ENVIRONMENT).values(observations),
       first.values(observations),
