@@ -54,7 +54,11 @@ class StepAdder(base.Adder):
     """
     self._write(
         action=np.int32(action),
-        reward=np.clip(next_timestep.reward, -1, 1).astype(np.float32),
+        reward=np.clip(
+            next_timestep.reward,
+            -frame_store.REWARD_LIMIT,
+            frame_store.REWARD_LIMIT,
+        ).astype(np.float32),
         is_last=False,
         is_terminal=False,
         teacher_values=self._no_values if extras is None else extras,

@@ -24,13 +24,17 @@ import numpy as np
 from rrl_pipeline.replay import random_streams
 
 
+# Agents learn from clipped rewards (Mnih et al., 2015), whatever was recorded.
+REWARD_LIMIT = 1.0
+
+
 class Rows(NamedTuple):
   """Consecutive rows, N of them.
 
   Attributes:
     observation: [N, ...] uint8 single frames.
     action: [N] int32, meaningless in a last row.
-    reward: [N] float32, meaningless in a last row.
+    reward: [N] float32, clipped to ±REWARD_LIMIT, meaningless in a last row.
     is_first: [N] bool, true in the first row of an episode as it was logged.
     is_last: [N] bool.
     is_terminal: [N] bool, true only in a last row: the environment ended there.
