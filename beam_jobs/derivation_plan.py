@@ -1,0 +1,129 @@
+"""Divides the episodes of a source into the shards of a derived dataset."""
+
+import bisect
+import itertools
+import math
+from typing import Callable, Optional, Sequence
+
+from rrl_pipeline.beam_jobs import conversion_plan
+from rrl_pipeline.beam_jobs import derived_units
+from rrl_pipeline.beam_jobs import source_dataset
+
+_STEPS_PER_SHARD = 500_000
+
+
+def keep_shards(
+    episodes: Sequence[source_dataset.Episode],
+) -> list[list[source_dataset.Episode]]:
+  """One group for each file of the source."""
+  return [
+      list(group)
+      for _, group in itertools.groupby(episodes, lambda e: (e.split, e.shard))
+  ]
+
+
+def divide(
+    episodes: Sequence[source_dataset.Episode], num_shards: Optional[int]
+) -> list[list[source_dataset.Episode]]:
+  """Groups of consecutive episodes of one split, of about equal length.
+
+  Args:
+    episodes: in their order, those of a split together.
+    num_shards: groups to make; None for one per half million steps. Each split
+      gets a share of them by its length.
+
+  Raises:
+    ValueError: if there are fewer episodes, or more splits, than groups.
+  """
+  splits = [
+      list(group)
+      for _, group in itertools.groupby(episodes, lambda e: e.split)
+  ]
+  lengths = [sum(e.num_steps for e in split) for split in splits]
+  if num_shards is None:
+    counts = [
+        min(len(split), math.ceil(length / _STEPS_PER_SHARD))
+        for split, length in zip(splits, lengths)
+    ]
+  else:
+    if not len(splits) <= num_shards <= len(episodes):
+      raise ValueError(
+          f'num_shards is {num_shards}; expected at least {len(splits)} (the '
+          f'splits) and at most {len(episodes)} (the episodes)'
+      )
+    counts = [1] * len(splits)
+    for _ in range(num_shards - len(splits)):
+      largest = max(
+          (i for i, split in enumerate(splits) if counts[i] < len(split)),
+          key=lambda i: lengths[i] / counts[i],
+      )
+      counts[largest] += 1
+  return [
+      group
+      for split, count in zip(splits, counts)
+      for group in _cut(split, count)
+  ]
+
+
+def _cut(
+    episodes: Sequence[source_dataset.Episode], count: int
+) -> list[list[source_dataset.Episode]]:
+  """Cuts episodes into `count` groups, none empty, of about equal length."""
+  ends = list(itertools.accumulate(e.num_steps for e in episodes))
+  cuts = [0]
+  for i in range(1, count):
+    cut = bisect.bisect_left(ends, ends[-1] * i / count) + 1
+    # At least one episode before each cut, and one for each group to come.
+    cuts.append(min(max(cut, cuts[-1] + 1), len(episodes) - (count - i)))
+  return [
+      list(episodes[start:stop])
+      for start, stop in itertools.pairwise([*cuts, len(episodes)])
+  ]
+
+
+def make_units(
+    groups: Sequence[Sequence[source_dataset.Episode]],
+    dataset: str,
+    file_format: str,
+    job_fingerprint: str,
+    steps_of: Callable[[source_dataset.Episode], int] = lambda e: e.num_steps,
+) -> list[derived_units.DerivedUnit]:
+  """One unit for each group.
+
+  Args:
+    groups: of episodes of one split.
+    dataset: name of the derived dataset.
+    file_format: of its files.
+    job_fingerprint: of the source and the options.
+    steps_of: how many steps the derived episode will have.
+  """
+  units = []
+  for split, groups_of_split in itertools.groupby(
+      groups, lambda group: group[0].split
+  ):
+    of_split = list(groups_of_split)
+    for number, group in enumerate(of_split):
+      shard = (
+          f'{dataset}-{split}.{file_format}-'
+          f'{number:05d}-of-{len(of_split):05d}'
+      )
+      parts = tuple(
+          derived_units.Part(name, tuple(e.position for e in part))
+          for name, part in itertools.groupby(group, lambda e: e.shard)
+      )
+      units.append(
+          derived_units.DerivedUnit(
+              index=len(units),
+              split=split,
+              shard=shard,
+              parts=parts,
+              num_steps=sum(map(steps_of, group)),
+              num_bytes=sum(e.num_bytes for e in group),
+              fingerprint=conversion_plan.fingerprint(
+                  job_fingerprint,
+                  shard,
+                  [(part.shard, part.positions) for part in parts],
+              ),
+          )
+      )
+  return units

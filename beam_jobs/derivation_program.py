@@ -1,0 +1,68 @@
+"""What the command lines of jobs that derive datasets have in common."""
+
+import argparse
+import difflib
+import logging
+from typing import Any, Callable, Mapping, Optional, Sequence
+
+from rrl_pipeline.beam_jobs import execution
+from rrl_pipeline.beam_jobs import finalize
+from rrl_pipeline.beam_jobs import work_directory
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+  """A parser with the flags that all of them have."""
+  parser = argparse.ArgumentParser(
+      description=description,
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+      allow_abbrev=False,
+  )
+  parser.add_argument(
+      '--dataset',
+      required=True,
+      help='version folder of a dataset, DATA_DIR/NAME/CONFIG/VERSION',
+  )
+  parser.add_argument(
+      '--data_dir',
+      required=True,
+      help='folder of TFDS datasets to write into; may be that of the source',
+  )
+  return parser
+
+
+def run(
+    parser: argparse.ArgumentParser,
+    job: Callable[[Mapping[str, Any], Sequence[str]], object],
+    argv: Optional[Sequence[str]],
+) -> int:
+  """Runs a program; returns its exit code.
+
+  Args:
+    parser: of its own flags; the others go to Beam.
+    job: given the flags by name and Beam's flags, returns a summary to print.
+    argv: the command line; that of the process if None.
+  """
+  flags, pipeline_args = parser.parse_known_args(argv)
+  ours = [f'--{name}' for name in vars(flags)]
+  for arg in pipeline_args:
+    # Beam ignores what it does not know, so a slip of the pen would go unseen.
+    similar = difflib.get_close_matches(arg.split('=')[0], ours, cutoff=0.85)
+    if similar:
+      parser.error(f'unknown flag {arg}; did you mean {similar[0]}?')
+  logging.basicConfig(level=logging.WARNING)
+  try:
+    summary = job(vars(flags), pipeline_args)
+  except (
+      ValueError,
+      OSError,
+      work_directory.BusyError,
+      finalize.ReconciliationError,
+      execution.BeamJobError,
+  ) as error:
+    execution.say(f'error: {error}')
+    return 1
+  except KeyboardInterrupt:
+    execution.say('interrupted; the same command again goes on from here')
+    return 130
+  print(summary)
+  return 0
