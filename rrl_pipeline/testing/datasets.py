@@ -1,0 +1,105 @@
+"""Small datasets and teachers for tests of what is done with datasets."""
+
+import os
+import pathlib
+from typing import Any, Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from rrl_pipeline import types
+from rrl_pipeline.beam_jobs import build_rlds
+from rrl_pipeline.networks import config as network_config
+from rrl_pipeline.networks import nature
+from rrl_pipeline.rlds import schema
+from rrl_pipeline.teachers import bundle
+from rrl_pipeline.testing import replay_logs
+
+PONG_ACTIONS = ('NOOP', 'FIRE', 'RIGHT', 'LEFT', 'RIGHTFIRE', 'LEFTFIRE')
+# In entries of the log; the ring has lost the first steps of the first episode.
+_LENGTHS = (9, 40, 1, 70, 25, 8)
+_CAPACITY = 166
+
+
+def build_replay(
+    directory: str | os.PathLike, num_shards: int = 3
+) -> pathlib.Path:
+  """A dataset of Pong_run_1, converted from a small log; its version folder.
+
+  Its episodes end in each of the three ways, and one has no true start.
+  """
+  directory = pathlib.Path(directory)
+  rng = np.random.default_rng(0)
+  ends = [types.EpisodeEnd.TERMINAL, types.EpisodeEnd.TRUNCATED] * 3
+  ends[-1] = types.EpisodeEnd.LOG_END
+  episodes = [
+      replay_logs.random_episode(rng, length, end=end)
+      for length, end in zip(_LENGTHS, ends)
+  ]
+  log = directory / 'log'
+  replay_logs.write_log(str(log), episodes, _CAPACITY)
+  config = build_rlds.BuildRldsConfig(
+      str(log), str(directory), num_shards=num_shards
+  )
+  return pathlib.Path(build_rlds.convert(config).path)
+
+
+def export_teacher(
+    directory: str | os.PathLike,
+    seed: int = 0,
+    game: str = 'Pong',
+    frame_size: int = 84,
+    action_meanings: tuple[str, ...] = PONG_ACTIONS,
+) -> pathlib.Path:
+  """A bundle of a small network that nobody has trained."""
+  directory = pathlib.Path(directory)
+  shape = (frame_size, frame_size, 4)
+  network = network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8)
+  bundle.export(
+      directory,
+      nature.make(network, shape, len(action_meanings), seed),
+      bundle.Description(
+          kind='q_values',
+          observation_shape=shape,
+          action_meanings=action_meanings,
+          environment={'game': game, 'frame_skip': 4},
+          score={'mean_return': 0.0},
+          lineage={'command': 'made for a test'},
+      ),
+  )
+  return directory
+
+
+def load(
+    path: str | os.PathLike, split: str = 'train'
+) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
+  """The episodes of a dataset as TFDS decodes them: their fields, their steps.
+
+  ArrayRecord files have no other reader than random access.
+  """
+  builder = tfds.builder_from_directory(os.fspath(path))
+  if builder.info.file_format.value == 'tfrecord':
+    episodes = builder.as_dataset(split=split)
+  else:
+    episodes = builder.as_data_source(split)
+  for episode in episodes:
+    steps = list(tfds.as_numpy(episode[schema.STEPS]))
+    yield (
+        {
+            name: np.asarray(value)
+            for name, value in episode.items()
+            if name != schema.STEPS
+        },
+        {
+            name: np.stack([step[name] for step in steps])
+            for name in steps[0]
+        },
+    )
+
+
+def files(directory: str | os.PathLike) -> dict[str, bytes]:
+  """The contents of a folder's files."""
+  return {
+      path.name: path.read_bytes()
+      for path in pathlib.Path(directory).iterdir()
+  }
