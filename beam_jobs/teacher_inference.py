@@ -140,11 +140,12 @@ def _values_of_record(
     heartbeat: derived_units.Heartbeat,
 ) -> np.ndarray:
   """The teacher's values [N, A] of the N steps of an episode."""
-  codec = frames.FrameCodec(job.encoding, job.frame_shape)
   feature = tf_example.parse(record).features.feature
   stored = feature[f'{schema.STEPS}/{schema.OBSERVATION}'].bytes_list.value
   blocks = (
-      codec.decode(stored[start : start + BATCH_SIZE])
+      frames.decode(
+          stored[start : start + BATCH_SIZE], job.encoding, job.frame_shape
+      )
       for start in range(0, len(stored), BATCH_SIZE)
   )
   values = np.empty((len(stored), job.num_actions), np.float32)

@@ -105,8 +105,8 @@ def test_nothing_else_changes(source, annotated):
 
 def test_the_dataset_says_whose_values_it_holds(source, teacher, annotated):
   version_dir = pathlib.Path(annotated.path)
-  assert version_dir.parts[-3:] == ('atari_replay', 'Pong_run_1', '1.1.0')
-  builder = tfds.builder('atari_replay/Pong_run_1:1.1.0',
+  assert version_dir.parts[-3:] == ('atari_replay', 'Pong_run_1', '1.2.0')
+  builder = tfds.builder('atari_replay/Pong_run_1:1.2.0',
                          data_dir=version_dir.parents[2])
   info = builder.info
   description = info.metadata['teacher']
@@ -121,7 +121,7 @@ def test_the_dataset_says_whose_values_it_holds(source, teacher, annotated):
   # The way back to the log is kept.
   log = conversion['source']['conversion']
   assert log == finalize.published_metadata(str(source))
-  assert info.release_notes.keys() == {'1.0.0', '1.1.0'}
+  assert info.release_notes.keys() == {'1.0.0', '1.1.0', '1.2.0'}
   assert info.splits['train'].num_examples == 6
   assert 'agarwal2022' in info.citation
 
@@ -165,7 +165,7 @@ def test_another_teacher_takes_the_place_of_the_first(
   path = annotate_teacher.annotate(
       _config(annotated.path, other, tmp_path)
   ).path
-  assert path.endswith('1.2.0')
+  assert path.endswith('1.3.0')
   assert loading.RldsDataset(path).teacher_sha256 == bundle.read(other).sha256
   first, second = (_store(p, tmp_path) for p in (annotated.path, path))
   assert not np.allclose(first.teacher_values, second.teacher_values)
@@ -192,13 +192,13 @@ def test_values_of_another_teacher_are_not_overwritten(
   data_dir = pathlib.Path(annotated.path).parents[2]
   with pytest.raises(
       work_directory.OtherJobError,
-      match='1.1.0 was made with other options: teacher was',
+      match='1.2.0 was made with other options: teacher was',
   ):
     annotate_teacher.annotate(_config(source, other, data_dir))
 
 
 def test_the_source_is_not_overwritten(source, teacher):
-  config = _config(source, teacher, source.parents[2], version='1.0.0')
+  config = _config(source, teacher, source.parents[2], version='1.1.0')
   with pytest.raises(ValueError, match='is the source itself: choose another'):
     annotate_teacher.annotate(config)
 
@@ -250,7 +250,7 @@ def _spoil_frame(path):
     [
         (_flip, '{shard}: the checksum of a record is wrong; copy or build'),
         (pathlib.Path.unlink, 'incomplete: {shard.name} is missing'),
-        (_spoil_frame, '{shard.name}: a frame is no readable PNG'),
+        (_spoil_frame, '{shard.name}: a frame cannot be decoded'),
         (lambda path: path.write_bytes(b''), 'holds 0 episodes; .* says 1'),
     ],
 )
@@ -260,7 +260,7 @@ def test_a_damaged_source_is_named(source, teacher, tmp_path, change, message):
       source_dataset.SourceError, match=message.format(shard=shard)
   ):
     annotate_teacher.annotate(_config(copy, teacher, tmp_path))
-  assert not (tmp_path / 'atari_replay' / 'Pong_run_1' / '1.1.0').exists()
+  assert not (tmp_path / 'atari_replay' / 'Pong_run_1' / '1.2.0').exists()
 
 
 def test_a_shard_that_loses_a_step_is_not_published(
@@ -279,7 +279,7 @@ def test_a_shard_that_loses_a_step_is_not_published(
       match='record 0 of .* is not what its source gives: steps/reward changed',
   ):
     annotate_teacher.annotate(_config(source, teacher, tmp_path))
-  assert not (tmp_path / 'atari_replay' / 'Pong_run_1' / '1.1.0').exists()
+  assert not (tmp_path / 'atari_replay' / 'Pong_run_1' / '1.2.0').exists()
 
 
 def test_a_failed_job_goes_on(
@@ -302,7 +302,7 @@ def test_a_failed_job_goes_on(
 
 
 def test_two_at_once_are_refused(source, teacher, tmp_path):
-  version_dir = tmp_path / 'atari_replay' / 'Pong_run_1' / '1.1.0'
+  version_dir = tmp_path / 'atari_replay' / 'Pong_run_1' / '1.2.0'
   work = work_directory.WorkDirectory.beside(str(version_dir))
   with work.locked():
     with pytest.raises(work_directory.BusyError, match='is in use by process'):
@@ -328,7 +328,7 @@ def test_a_killed_job_goes_on(tmp_path, monkeypatch):
   process = subprocess.Popen(
       command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
   )
-  version_dir = tmp_path / 'atari_replay' / 'Pong_run_1' / '1.1.0'
+  version_dir = tmp_path / 'atari_replay' / 'Pong_run_1' / '1.2.0'
   work = work_directory.WorkDirectory.beside(str(version_dir))
   manifests = pathlib.Path(work.manifest(0)).parent
   while process.poll() is None and not list(manifests.glob('unit-*.json')):
@@ -350,7 +350,7 @@ def test_a_killed_job_goes_on(tmp_path, monkeypatch):
   summary = annotate_teacher.annotate(_config(source, 'pong_dqn', tmp_path))
   assert len(written) == 6 - finished
   assert datasets.files(summary.path) == datasets.files(undisturbed.path)
-  assert sorted(os.listdir(version_dir.parent)) == ['1.0.0', '1.1.0']
+  assert sorted(os.listdir(version_dir.parent)) == ['1.1.0', '1.2.0']
   # A trained teacher prefers something nearly everywhere.
   values = np.concatenate(
       [steps['teacher_values'] for _, steps in datasets.load(summary.path)]
@@ -363,7 +363,7 @@ def test_the_program_says_what_it_will_take_and_what_it_made(
 ):
   assert annotate_teacher.main(_flags(source, teacher, tmp_path)) == 0
   output = capsys.readouterr()
-  assert 'Pong_run_1/1.1.0: 6 episodes, 151 transitions, 154' in output.out
+  assert 'Pong_run_1/1.2.0: 6 episodes, 151 transitions, 154' in output.out
   assert '3 of 3 shards to write: 154 steps from 0.1 MB' in output.err
 
 

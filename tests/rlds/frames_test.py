@@ -9,7 +9,10 @@ from PIL import Image
 import pytest
 import tensorflow_datasets as tfds
 
+from rrl_pipeline.rlds import encoding as encoding_lib
 from rrl_pipeline.rlds import frames
+from rrl_pipeline.rlds import png
+from rrl_pipeline.rlds import schema
 
 _SHAPE = (5, 7)
 _RNG = np.random.default_rng(0)
@@ -21,14 +24,16 @@ def _png(array, **options):
   return file.getvalue()
 
 
-@pytest.mark.parametrize('encoding', frames.ENCODINGS)
-@hypothesis.given(
-    array=hypothesis_numpy.arrays(np.uint8, (3, *_SHAPE))
-)
+def _features(encoding):
+  return schema.atari_features(encoding)[schema.STEPS].feature
+
+
+@pytest.mark.parametrize('encoding', schema.ENCODINGS)
+@hypothesis.given(array=hypothesis_numpy.arrays(np.uint8, (3, *_SHAPE)))
 def test_frames_survive(encoding, array):
-  codec = frames.FrameCodec(encoding, _SHAPE)
-  stored = [codec.encode(frame) for frame in array]
-  decoded = codec.decode(stored)
+  encoder = encoding_lib.make_encoder(encoding, _SHAPE, png.ZLIB)
+  stored = encoder.encode_block(array)
+  decoded = frames.decode(stored, encoding, _SHAPE)
   assert decoded.dtype == np.uint8
   np.testing.assert_array_equal(decoded, array)
 
@@ -36,18 +41,19 @@ def test_frames_survive(encoding, array):
 def test_png_files_by_other_programs_are_read():
   array = _RNG.integers(0, 256, _SHAPE, np.uint8)
   files = [_png(array), _png(array, compress_level=9, optimize=True)]
-  decoded = frames.FrameCodec(frames.PNG, _SHAPE).decode(files)
-  np.testing.assert_array_equal(decoded, [array, array])
+  np.testing.assert_array_equal(
+      frames.decode(files, schema.PNG, _SHAPE), [array, array]
+  )
 
 
-@pytest.mark.parametrize('encoding', frames.ENCODINGS)
-def test_the_feature_reads_what_the_codec_writes(encoding):
-  array = _RNG.integers(0, 256, _SHAPE, np.uint8)
-  feature = frames.feature(encoding, _SHAPE)
-  stored = frames.FrameCodec(encoding, _SHAPE).encode(array)
-  decoded = feature.decode_example(stored)
-  np.testing.assert_array_equal(np.asarray(decoded)[..., 0], array)
-  assert frames.encoding_of(feature) == encoding
+@pytest.mark.parametrize('encoding', schema.ENCODINGS)
+def test_encodings_of_the_schema_are_recognised(encoding):
+  observation = _features(encoding)[schema.OBSERVATION]
+  assert frames.encoding_of(observation) == encoding
+
+
+def test_images_without_a_format_are_png():
+  assert frames.encoding_of(tfds.features.Image(shape=(9, 9, 1))) == schema.PNG
 
 
 def _cut(data):
@@ -57,38 +63,29 @@ def _cut(data):
 @pytest.mark.parametrize(
     'encoding, stored, message',
     [
-        (frames.RAW, b'abc', 'a raw frame has 3 bytes; expected 5 × 7'),
-        (frames.PNG, b'', 'no readable PNG'),
-        (frames.PNG, b'garbage', 'no readable PNG'),
+        (schema.RAW, b'abc', 'a raw frame has 3 bytes; expected 5 × 7'),
+        (schema.PNG, b'', 'a frame cannot be decoded'),
+        (schema.PNG, b'garbage', 'a frame cannot be decoded'),
         (
-            frames.PNG,
+            schema.PNG,
             _cut(_png(_RNG.integers(0, 256, _SHAPE, np.uint8))),
-            'no readable PNG',
+            'a frame cannot be decoded',
         ),
         (
-            frames.PNG,
+            schema.PNG,
             _png(np.zeros((7, 5), np.uint8)),
-            r'mode L and shape \(7, 5\); expected grey \(L\) and \(5, 7\)',
+            r'a frame is uint8 \(7, 5\), expected uint8 \(5, 7\)',
         ),
         (
-            frames.PNG,
+            schema.PNG,
             _png(np.zeros((*_SHAPE, 3), np.uint8)),
-            'mode RGB and shape',
+            r'a frame is uint8 \(5, 7, 3\)',
         ),
     ],
 )
 def test_a_bad_frame_is_named(encoding, stored, message):
-  with pytest.raises(frames.FrameError, match=message):
-    frames.FrameCodec(encoding, _SHAPE).decode([stored])
-
-
-def test_encodings_are_two():
-  with pytest.raises(ValueError, match="'jpeg'; expected one of png, raw"):
-    frames.FrameCodec('jpeg', _SHAPE)
-  with pytest.raises(ValueError, match='PNG compressor'):
-    frames.FrameCodec(frames.PNG, _SHAPE, 'zip').encode(
-        np.zeros(_SHAPE, np.uint8)
-    )
+  with pytest.raises(ValueError, match=message):
+    frames.decode([stored], encoding, _SHAPE)
 
 
 @pytest.mark.parametrize(
