@@ -83,6 +83,7 @@ def annotate(
   target = derived_dataset.Target(
       data_dir=os.path.abspath(config.data_dir),
       name=source.name,
+      config=source.config,
       version=config.version
       or derived_dataset.next_version(source.version, 'minor'),
       file_format=source.file_format,

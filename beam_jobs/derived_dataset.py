@@ -32,7 +32,8 @@ class Target:
   Attributes:
     data_dir: folder of TFDS datasets to write into.
     name: of the dataset.
-    version: of it; the configuration is that of the source.
+    config: of its configuration; empty if it has none.
+    version: of it.
     file_format: of its files.
     features: of its records.
     options: what decides its contents besides the source, and
@@ -43,6 +44,7 @@ class Target:
 
   data_dir: str
   name: str
+  config: str
   version: str
   file_format: str
   features: tfds.features.FeaturesDict
@@ -51,8 +53,9 @@ class Target:
   release_note: str
   program: str
 
-  def version_dir(self, source: source_dataset.SourceDataset) -> str:
-    parts = (self.data_dir, self.name, source.config, self.version)
+  @property
+  def version_dir(self) -> str:
+    parts = (self.data_dir, self.name, self.config, self.version)
     return os.path.join(*filter(None, parts))
 
 
@@ -127,7 +130,7 @@ def derive(
     execution.BeamJobError: if the Beam job failed.
   """
   runner_args = execution.runner_args(pipeline_args)
-  version_dir = target.version_dir(source)
+  version_dir = target.version_dir
   if os.path.realpath(version_dir) == os.path.realpath(source.path):
     raise ValueError(
         f'{version_dir} is the source itself: choose another --version or '
@@ -260,7 +263,7 @@ def _publish(
     if name not in shards:  # Of an earlier division, or of a killed attempt.
       os.remove(os.path.join(work.dataset, name))
   info.write_to_directory(work.dataset)
-  version_dir = target.version_dir(source)
+  version_dir = target.version_dir
   os.rename(work.dataset, version_dir)
   return Summary(path=version_dir, **totals)
 
@@ -276,7 +279,7 @@ def _info(
           version=tfds.core.Version(target.version),
           data_dir=directory,
           module_name=proto.module_name,
-          config_name=source.config or None,
+          config_name=target.config or None,
           config_description=proto.config_description or None,
           config_tags=list(proto.config_tags),
           release_notes={

@@ -75,26 +75,27 @@ def load(
 ) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
   """The episodes of a dataset as TFDS decodes them: their fields, their steps.
 
-  ArrayRecord files have no other reader than random access.
+  TFDS reads ArrayRecord files by random access only.
   """
   builder = tfds.builder_from_directory(os.fspath(path))
-  if builder.info.file_format.value == 'tfrecord':
-    episodes = builder.as_dataset(split=split)
-  else:
-    episodes = builder.as_data_source(split)
-  for episode in episodes:
-    steps = list(tfds.as_numpy(episode[schema.STEPS]))
-    yield (
-        {
-            name: np.asarray(value)
-            for name, value in episode.items()
-            if name != schema.STEPS
-        },
-        {
-            name: np.stack([step[name] for step in steps])
-            for name in steps[0]
-        },
-    )
+  is_tfrecord = builder.info.file_format.value == 'tfrecord'
+  for episode in (
+      builder.as_dataset(split=split)
+      if is_tfrecord
+      else builder.as_data_source(split)
+  ):
+    steps = episode.pop(schema.STEPS)
+    if is_tfrecord:
+      columns = next(iter(steps.batch(30_000).as_numpy_iterator()))
+    else:
+      rows = list(steps)
+      columns = {name: np.stack([r[name] for r in rows]) for name in rows[0]}
+    # A text is an object to one reader and an array of characters to the other.
+    fields = {
+        name: value.astype(object) if value.dtype.kind == 'S' else value
+        for name, value in zip(episode, map(np.asarray, episode.values()))
+    }
+    yield fields, columns
 
 
 def files(directory: str | os.PathLike) -> dict[str, bytes]:
