@@ -23,6 +23,7 @@ from typing import Any, Optional, Sequence
 import numpy as np
 import tensorflow_datasets as tfds
 
+from rrl_pipeline.beam_jobs import derivation
 from rrl_pipeline.beam_jobs import derivation_plan
 from rrl_pipeline.beam_jobs import derivation_program
 from rrl_pipeline.beam_jobs import derived_dataset
@@ -65,7 +66,7 @@ class AnnotateTeacherConfig:
 
 def annotate(
     config: AnnotateTeacherConfig, pipeline_args: Sequence[str] = ()
-) -> derived_dataset.Summary:
+) -> derivation.Summary:
   """Annotates a dataset, or goes on with it, or returns at once if it is done.
 
   Args:
@@ -80,12 +81,12 @@ def annotate(
   teacher = bundle.read(bundle.find(config.teacher))
   _check_fit(source, teacher)
   description = teacher.description
-  target = derived_dataset.Target(
+  target = derivation.Target(
       data_dir=os.path.abspath(config.data_dir),
       name=source.name,
       config=source.config,
       version=config.version
-      or derived_dataset.next_version(source.version, 'minor'),
+      or derivation.next_version(source.version, 'minor'),
       file_format=source.file_format,
       features=_features(source, teacher.num_actions),
       options={
@@ -105,7 +106,7 @@ def annotate(
           f'Added {teacher_values.STEP_FIELD} of the teacher '
           f'{teacher.sha256[:12]}.'
       ),
-      program='annotate_teacher',
+      job='annotate_teacher',
   )
   return derived_dataset.derive(
       source,
@@ -159,12 +160,14 @@ def _features(
 
 def _plan(
     source: source_dataset.SourceDataset,
-    target: derived_dataset.Target,
+    target: derivation.Target,
     teacher: bundle.Bundle,
     num_shards: Optional[int],
     fingerprint: str,
-) -> derived_dataset.Plan:
+) -> derivation.Plan:
   episodes = list(source.episodes())
+  if not episodes:
+    raise source_dataset.SourceError(f'{source.path} holds no episodes')
   _check_actions(source, episodes, teacher)
   groups = (
       derivation_plan.keep_shards(episodes)
@@ -173,7 +176,7 @@ def _plan(
   )
   num_steps = sum(episode.num_steps for episode in episodes)
   value_bytes = num_steps * teacher.num_actions * np.dtype(np.float32).itemsize
-  return derived_dataset.Plan(
+  return derivation.Plan(
       units=derivation_plan.make_units(
           groups, source.name, target.file_format, fingerprint
       ),
@@ -185,6 +188,7 @@ def _plan(
       check=functools.partial(
           teacher_inference.difference, num_actions=teacher.num_actions
       ),
+      checkpoints=derivation_plan.checkpoint_slices(episodes),
   )
 
 

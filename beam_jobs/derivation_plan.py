@@ -3,7 +3,7 @@
 import bisect
 import itertools
 import math
-from typing import Callable, Optional, Sequence
+from typing import Any, Optional, Sequence
 
 from rrl_pipeline.beam_jobs import conversion_plan
 from rrl_pipeline.beam_jobs import derived_units
@@ -81,21 +81,50 @@ def _cut(
   ]
 
 
+def checkpoint_slices(
+    episodes: Sequence[source_dataset.Episode],
+) -> dict[str, dict[str, Any]]:
+  """Where each checkpoint of the log is in the dataset, as TFDS names it.
+
+  Checkpoints whose episodes are not side by side are left out, and so are all
+  if the records do not say.
+
+  Args:
+    episodes: of the derived dataset, in their order.
+  """
+  slices, scattered = {}, set()
+  for split, of_split in itertools.groupby(episodes, lambda e: e.split):
+    first = 0
+    for checkpoint, group in itertools.groupby(
+        of_split, lambda e: e.checkpoint_id
+    ):
+      group = list(group)
+      name = str(checkpoint)
+      if checkpoint is None or name in slices:
+        scattered.add(name)
+      slices[name] = {
+          'first': first,
+          'episodes': len(group),
+          'transitions': sum(e.num_transitions for e in group),
+          'split': f'{split}[{first}:{first + len(group)}]',
+      }
+      first += len(group)
+  return {name: s for name, s in slices.items() if name not in scattered}
+
+
 def make_units(
     groups: Sequence[Sequence[source_dataset.Episode]],
     dataset: str,
     file_format: str,
     job_fingerprint: str,
-    steps_of: Callable[[source_dataset.Episode], int] = lambda e: e.num_steps,
 ) -> list[derived_units.DerivedUnit]:
   """One unit for each group.
 
   Args:
-    groups: of episodes of one split.
+    groups: of episodes of one split, with the counts they will have.
     dataset: name of the derived dataset.
     file_format: of its files.
     job_fingerprint: of the source and the options.
-    steps_of: how many steps the derived episode will have.
   """
   units = []
   for split, groups_of_split in itertools.groupby(
@@ -117,7 +146,7 @@ def make_units(
               split=split,
               shard=shard,
               parts=parts,
-              num_steps=sum(map(steps_of, group)),
+              num_steps=sum(e.num_steps for e in group),
               num_bytes=sum(e.num_bytes for e in group),
               fingerprint=conversion_plan.fingerprint(
                   job_fingerprint,

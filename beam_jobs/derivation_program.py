@@ -1,12 +1,12 @@
 """What the command lines of jobs that derive datasets have in common."""
 
 import argparse
-import difflib
 import logging
 from typing import Any, Callable, Mapping, Optional, Sequence
 
 from rrl_pipeline.beam_jobs import execution
 from rrl_pipeline.beam_jobs import finalize
+from rrl_pipeline.beam_jobs import job_flags
 from rrl_pipeline.beam_jobs import work_directory
 
 
@@ -42,13 +42,7 @@ def run(
     job: given the flags by name and Beam's flags, returns a summary to print.
     argv: the command line; that of the process if None.
   """
-  flags, pipeline_args = parser.parse_known_args(argv)
-  ours = [f'--{name}' for name in vars(flags)]
-  for arg in pipeline_args:
-    # Beam ignores what it does not know, so a slip of the pen would go unseen.
-    similar = difflib.get_close_matches(arg.split('=')[0], ours, cutoff=0.85)
-    if similar:
-      parser.error(f'unknown flag {arg}; did you mean {similar[0]}?')
+  flags, pipeline_args = job_flags.parse(parser, argv)
   logging.basicConfig(level=logging.WARNING)
   try:
     summary = job(vars(flags), pipeline_args)

@@ -6,113 +6,30 @@ work folder with a lock, a manifest for each finished unit, one progress bar, a
 check of every shard against the source, and the folder's final name last.
 """
 
-import dataclasses
 import os
 import shutil
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 import apache_beam as beam
 from apache_beam.options import pipeline_options
-import tensorflow_datasets as tfds
 
 from rrl_pipeline.beam_jobs import conversion_plan
+from rrl_pipeline.beam_jobs import derivation
 from rrl_pipeline.beam_jobs import derivation_check
+from rrl_pipeline.beam_jobs import derivation_publication
 from rrl_pipeline.beam_jobs import derived_units
 from rrl_pipeline.beam_jobs import execution
-from rrl_pipeline.beam_jobs import finalize
 from rrl_pipeline.beam_jobs import source_dataset
 from rrl_pipeline.beam_jobs import work_directory
-from rrl_pipeline.logs import atomic
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-  """The dataset to make.
-
-  Attributes:
-    data_dir: folder of TFDS datasets to write into.
-    name: of the dataset.
-    config: of its configuration; empty if it has none.
-    version: of it.
-    file_format: of its files.
-    features: of its records.
-    options: what decides its contents besides the source, and
-    metadata: what else its metadata shall say, both as JSON objects.
-    release_note: what is new in this version.
-    program: that makes it, for people.
-  """
-
-  data_dir: str
-  name: str
-  config: str
-  version: str
-  file_format: str
-  features: tfds.features.FeaturesDict
-  options: Mapping[str, Any]
-  metadata: Mapping[str, Any]
-  release_note: str
-  program: str
-
-  @property
-  def version_dir(self) -> str:
-    parts = (self.data_dir, self.name, self.config, self.version)
-    return os.path.join(*filter(None, parts))
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-  """How the episodes of the source become shards.
-
-  Attributes:
-    units: one for each shard.
-    write_bytes: estimated size of the shards.
-    seconds: estimated time of one worker.
-    check: of a derived record against its source; see `derivation_check`.
-    metadata: what the plan adds to those of the target, such as how many
-      episodes were left out.
-    warnings: what the user should know, one sentence each.
-  """
-
-  units: Sequence[derived_units.DerivedUnit]
-  write_bytes: int
-  seconds: float
-  check: Callable[[bytes, bytes], Optional[str]]
-  metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-  warnings: Sequence[str] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-  """A finished dataset.
-
-  Attributes:
-    path: of its version folder.
-    episodes: in it.
-    transitions: actions of those episodes.
-    steps: RLDS steps of those episodes.
-    num_bytes: size of the records.
-  """
-
-  path: str
-  episodes: int
-  transitions: int
-  steps: int
-  num_bytes: int
-
-  def __str__(self) -> str:
-    return (
-        f'{self.path}: {self.episodes} episodes, {self.transitions} '
-        f'transitions, {self.steps} steps, {self.num_bytes / 1e6:.1f} MB'
-    )
 
 
 def derive(
     source: source_dataset.SourceDataset,
-    target: Target,
-    make_plan: Callable[[str], Plan],
+    target: derivation.Target,
+    make_plan: Callable[[str], derivation.Plan],
     make_transform: Callable[[derived_units.DerivedJob], beam.PTransform],
     pipeline_args: Sequence[str],
-) -> Summary:
+) -> derivation.Summary:
   """Makes a dataset, or goes on with it, or returns at once if it is there.
 
   Args:
@@ -137,36 +54,56 @@ def derive(
         '--data_dir'
     )
   sources = source.fingerprint()
-  summary = _finished(version_dir, target, sources)
+  summary = derivation_publication.find_finished(version_dir, target, sources)
   if summary is not None:
     return summary
   work = work_directory.WorkDirectory.beside(version_dir)
   with work.locked():
     # Another process may have finished between the look and the lock.
-    summary = _finished(version_dir, target, sources)
+    summary = derivation_publication.find_finished(version_dir, target, sources)
     if summary is None:
+      plan = _plan(work, make_plan, target, sources)
       if work.begin(target.options, sources):
         execution.say(
             f'{source.path} has changed since {work.root} was begun: starting '
             'anew'
         )
-      plan = make_plan(conversion_plan.fingerprint(target.options, sources))
-      for warning in plan.warnings:
+      for warning in (*plan.losses, *plan.warnings):
         execution.say(f'warning: {warning}')
       job = derived_units.DerivedJob(
           source.path, source.file_format, target.file_format, work.root
       )
-      _run(job, plan, target.program, make_transform(job), runner_args)
+      _run(job, plan, target.job, make_transform(job), runner_args)
       manifests = derivation_check.check_units(job, plan.units, plan.check)
-      summary = _publish(source, target, plan, work, sources, manifests)
+      summary = derivation_publication.publish(
+          source, target, plan, work, sources, manifests
+      )
     shutil.rmtree(work.root)
   return summary
 
 
+def _plan(
+    work: work_directory.WorkDirectory,
+    make_plan: Callable[[str], derivation.Plan],
+    target: derivation.Target,
+    sources: Mapping[str, Any],
+) -> derivation.Plan:
+  """Makes the plan; if that fails, leaves no folder that nothing was done in.
+
+  It would stand in the way of other options.
+  """
+  try:
+    return make_plan(conversion_plan.fingerprint(target.options, sources))
+  except ValueError:
+    if os.listdir(work.root) == ['lock']:
+      shutil.rmtree(work.root)
+    raise
+
+
 def _run(
     job: derived_units.DerivedJob,
-    plan: Plan,
-    program: str,
+    plan: derivation.Plan,
+    name: str,
     transform: beam.PTransform,
     runner_args: Sequence[str],
 ) -> None:
@@ -191,7 +128,7 @@ def _run(
         f'about {plan.write_bytes * share / 1e6:.0f} MB: make room or choose '
         'another --data_dir'
     )
-  with execution.progress_bar(work, units, to_do, program, 'steps'):
+  with execution.progress_bar(work, units, to_do, name, 'steps'):
     try:
       with beam.Pipeline(
           options=pipeline_options.PipelineOptions(list(runner_args))
@@ -211,147 +148,3 @@ def _run(
   errors = work.errors(len(units))
   if errors:
     raise source_dataset.SourceError('\n'.join(dict.fromkeys(errors)))
-
-
-def _publish(
-    source: source_dataset.SourceDataset,
-    target: Target,
-    plan: Plan,
-    work: work_directory.WorkDirectory,
-    sources: Mapping[str, Any],
-    manifests: Sequence[Mapping[str, Any]],
-) -> Summary:
-  """Writes TFDS's metadata and gives the folder its final name."""
-  totals = {
-      'episodes': sum(m['episodes'] for m in manifests),
-      'transitions': sum(m['transitions'] for m in manifests),
-      'steps': sum(m['steps'] for m in manifests),
-      'num_bytes': sum(m['record_bytes'] for m in manifests),
-  }
-  metadata = source.metadata
-  conversion = {
-      'program': target.program,
-      'options': dict(target.options),
-      'sources': dict(sources),
-      'totals': totals,
-      'shards': [
-          {name: m[name] for name in ('shard', 'file_bytes', 'sha256')}
-          for m in manifests
-      ],
-      'warnings': list(plan.warnings),
-      **plan.metadata,
-      # How the source itself came about, back to the logs.
-      'source': {
-          'path': source.path,
-          'conversion': metadata.pop(finalize.METADATA_KEY, None),
-      },
-  }
-  info = _info(source, target, work.dataset)
-  info.metadata.update(
-      metadata | dict(target.metadata) | {finalize.METADATA_KEY: conversion}
-  )
-  info.set_file_format(target.file_format)
-  info.set_splits(
-      tfds.core.splits.SplitDict([
-          _split_info(split, target, work, manifests)
-          for split in dict.fromkeys(m['split'] for m in manifests)
-      ])
-  )
-  atomic.remove_temporary_files(work.dataset)
-  shards = {manifest['shard'] for manifest in manifests}
-  for name in os.listdir(work.dataset):
-    if name not in shards:  # Of an earlier division, or of a killed attempt.
-      os.remove(os.path.join(work.dataset, name))
-  info.write_to_directory(work.dataset)
-  version_dir = target.version_dir
-  os.rename(work.dataset, version_dir)
-  return Summary(path=version_dir, **totals)
-
-
-def _info(
-    source: source_dataset.SourceDataset, target: Target, directory: str
-) -> tfds.core.DatasetInfo:
-  """TFDS's description: that of the source, with what has changed."""
-  proto = source.info.as_proto
-  return tfds.core.DatasetInfo(
-      builder=tfds.core.dataset_info.DatasetIdentity(
-          name=target.name,
-          version=tfds.core.Version(target.version),
-          data_dir=directory,
-          module_name=proto.module_name,
-          config_name=target.config or None,
-          config_description=proto.config_description or None,
-          config_tags=list(proto.config_tags),
-          release_notes={
-              **proto.release_notes, target.version: target.release_note
-          },
-      ),
-      description=source.info.description,
-      features=target.features,
-      homepage=source.info.homepage or None,
-      citation=source.info.citation or None,
-      license=source.info.redistribution_info.license or None,
-      disable_shuffling=True,
-      metadata=tfds.core.MetadataDict(),
-  )
-
-
-def _split_info(
-    split: str,
-    target: Target,
-    work: work_directory.WorkDirectory,
-    manifests: Sequence[Mapping[str, Any]],
-) -> tfds.core.SplitInfo:
-  of_split = [m for m in manifests if m['split'] == split]
-  return tfds.core.SplitInfo(
-      name=split,
-      shard_lengths=[m['episodes'] for m in of_split],
-      num_bytes=sum(m['record_bytes'] for m in of_split),
-      filename_template=tfds.core.ShardedFileTemplate(
-          data_dir=work.dataset,
-          dataset_name=target.name,
-          split=split,
-          filetype_suffix=target.file_format,
-      ),
-  )
-
-
-def _finished(
-    version_dir: str, target: Target, sources: Mapping[str, Any]
-) -> Optional[Summary]:
-  """The summary of a dataset that is complete, None if there is none.
-
-  Raises:
-    work_directory.OtherJobError: if it was made otherwise.
-  """
-  if not os.path.exists(version_dir):
-    return None
-  metadata = finalize.published_metadata(version_dir)
-  if metadata is None or metadata.get('program') != target.program:
-    raise work_directory.OtherJobError(
-        f'{version_dir} exists, but was not made by {target.program}; choose '
-        'another --version or --data_dir, or delete it'
-    )
-  work_directory.check_options(
-      metadata['options'], dict(target.options), version_dir
-  )
-  if metadata['sources'] != sources:
-    raise work_directory.OtherJobError(
-        f'{version_dir} was made from another source; choose another --version '
-        'or --data_dir, or delete that folder to make it anew'
-    )
-  return Summary(path=version_dir, **metadata['totals'])
-
-
-def next_version(version: str, part: str) -> str:
-  """The version after another: 'major', 'minor' or 'patch'.
-
-  By TFDS's rules a patch changes how data are stored, a minor version adds
-  fields to the same records, a major one changes the data.
-  """
-  major, minor, patch = tfds.core.Version(version).tuple
-  return {
-      'major': f'{major + 1}.0.0',
-      'minor': f'{major}.{minor + 1}.0',
-      'patch': f'{major}.{minor}.{patch + 1}',
-  }[part]

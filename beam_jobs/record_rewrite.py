@@ -26,7 +26,7 @@ class RecordRewrite:
     frame_shape: (H, W).
     source_encoding: of the source's frames.
     encoding: of the frames to write.
-    compressor: of PNG; see `png.PngEncoder`.
+    compressor: of PNG; see `png.PngEncoder`. None if frames are raw.
   """
 
   dialect: str
@@ -35,7 +35,7 @@ class RecordRewrite:
   frame_shape: tuple[int, int]
   source_encoding: str
   encoding: str
-  compressor: str
+  compressor: Optional[str]
 
   def __call__(self, record: bytes) -> bytes:
     """Rewrites a record.

@@ -9,6 +9,7 @@ from typing import Optional, Sequence
 import apache_beam as beam
 import tensorflow_datasets as tfds
 
+from rrl_pipeline.beam_jobs import derivation
 from rrl_pipeline.beam_jobs import derivation_plan
 from rrl_pipeline.beam_jobs import derived_dataset
 from rrl_pipeline.beam_jobs import derived_units
@@ -40,7 +41,7 @@ class RewriteRldsConfig:
     dialect: one of `dialects.DIALECTS`, or 'auto' to find out.
     num_shards: files to make; None for one per half million steps.
     file_format: 'tfrecord' or 'array_record'; None for that of the source.
-    encoding: of frames, 'png' or 'raw'; None for that of the source.
+    frame_encoding: 'png' or 'raw'; None for that of the source.
     png_compressor: 'isal' (fast), 'zlib' (small) or 'auto': isal if installed.
   """
 
@@ -51,7 +52,7 @@ class RewriteRldsConfig:
   dialect: str = AUTO
   num_shards: Optional[int] = None
   file_format: Optional[str] = None
-  encoding: Optional[str] = None
+  frame_encoding: Optional[str] = None
   png_compressor: str = AUTO
 
   def __post_init__(self):
@@ -64,13 +65,13 @@ class RewriteRldsConfig:
       )
     if self.file_format is not None:
       record_files.check_format(self.file_format)
-    if self.encoding is not None:
-      schema.check_encoding(self.encoding)
+    if self.frame_encoding is not None:
+      schema.check_encoding(self.frame_encoding)
 
 
 def rewrite(
     config: RewriteRldsConfig, pipeline_args: Sequence[str] = ()
-) -> derived_dataset.Summary:
+) -> derivation.Summary:
   """Writes a dataset anew, or goes on with it, or returns at once if done.
 
   Args:
@@ -84,17 +85,19 @@ def rewrite(
   source = source_dataset.SourceDataset(config.dataset)
   native = dialects.is_native(source.info.features)
   _check_dialect(source, config.dialect, native)
-  encoding = config.encoding or source.encoding
-  compressor = config.png_compressor
-  if compressor == AUTO:
-    compressor = png.default_compressor()
+  encoding = config.frame_encoding or source.encoding
+  compressor = None
+  if encoding == schema.PNG:
+    compressor = config.png_compressor
+    if compressor == AUTO:
+      compressor = png.default_compressor()
   is_storage_only = native and config.choice.is_everything
-  target = derived_dataset.Target(
+  target = derivation.Target(
       data_dir=os.path.abspath(config.data_dir),
       name=source.name if native else schema.ATARI_DATASET,
       config=_config_name(source, encoding),
       version=config.version
-      or derived_dataset.next_version(
+      or derivation.next_version(
           source.version, 'patch' if is_storage_only else 'major'
       ),
       file_format=config.file_format or source.file_format,
@@ -103,13 +106,13 @@ def rewrite(
           'choice': dataclasses.asdict(config.choice),
           'dialect': config.dialect,
           'num_shards': config.num_shards,
-          'encoding': encoding,
+          'frame_encoding': encoding,
           'png_compressor': compressor,
           'record_format': schema.RECORD_FORMAT,
       },
       metadata={},
       release_note=_release_note(config, source, native, encoding),
-      program='rewrite_rlds',
+      job='rewrite_rlds',
   )
   change = record_rewrite.RecordRewrite(
       dialect=dialects.NATIVE if native else config.dialect,
@@ -133,7 +136,7 @@ class _Rewrite:
       self,
       config: RewriteRldsConfig,
       source: source_dataset.SourceDataset,
-      target: derived_dataset.Target,
+      target: derivation.Target,
       change: record_rewrite.RecordRewrite,
   ):
     self._config = config
@@ -141,12 +144,12 @@ class _Rewrite:
     self._target = target
     self._change = change
 
-  def plan(self, fingerprint: str) -> derived_dataset.Plan:
+  def plan(self, fingerprint: str) -> derivation.Plan:
     """Chooses the episodes and divides them."""
     episodes = list(self._source.episodes())
     dialect = self._find_dialect(episodes)
     self._change = dataclasses.replace(self._change, dialect=dialect)
-    warnings = dialects.losses(dialect)
+    warnings = []
     usable = episodes
     if dialect == dialects.RLDS:
       usable = [e for e in episodes if e.num_steps > 1]
@@ -155,28 +158,27 @@ class _Rewrite:
             f'{len(episodes) - len(usable)} episodes without an action are left'
             ' out'
         )
-    warnings += self._lost_fields(dialect)
     chosen = self._config.choice.apply(usable)
+    derived = [_as_derived(episode, dialect) for episode in chosen]
     seconds, num_bytes = self._probe(chosen[0])
-    return derived_dataset.Plan(
+    return derivation.Plan(
         units=derivation_plan.make_units(
-            derivation_plan.divide(chosen, self._config.num_shards),
+            derivation_plan.divide(derived, self._config.num_shards),
             self._target.name,
             self._target.file_format,
             fingerprint,
-            lambda e: dialects.num_native_steps(
-                dialect, e.num_steps, e.end_kind == 'terminal'
-            ),
         ),
         write_bytes=round(num_bytes * sum(e.num_steps for e in chosen)),
         seconds=_START_SECONDS
         + seconds * sum(e.num_steps for e in chosen)
         + sum(e.num_bytes for e in chosen) / _BYTES_PER_SECOND,
         check=self._change.difference,
+        checkpoints=derivation_plan.checkpoint_slices(derived),
         metadata={
             'dialect': dialect,
             'left_out_episodes': len(episodes) - len(chosen),
         },
+        losses=dialects.losses(dialect) + self._lost_fields(dialect),
         warnings=warnings,
     )
 
@@ -236,6 +238,21 @@ class _Rewrite:
     )
 
 
+def _as_derived(
+    episode: source_dataset.Episode, dialect: str
+) -> source_dataset.Episode:
+  """The episode with the counts that it will have in the derived dataset."""
+  if dialect == dialects.NATIVE:
+    return episode
+  return dataclasses.replace(
+      episode,
+      num_steps=dialects.num_native_steps(
+          dialect, episode.num_steps, episode.end_kind == 'terminal'
+      ),
+      num_transitions=episode.num_steps - (dialect == dialects.RLDS),
+  )
+
+
 def _check_dialect(
     source: source_dataset.SourceDataset, dialect: str, native: bool
 ) -> None:
@@ -253,8 +270,13 @@ def _check_dialect(
         f'--dialect={dialects.RLDS} or {dialects.RLU_ATARI}, or none'
     )
   missing = [
-      *(n for n in dialects.NEEDED_FIELDS if n not in source.info.features),
-      *(n for n in dialects.NEEDED_STEP_FIELDS if n not in source.step_features),
+      name
+      for names, features in (
+          (dialects.NEEDED_FIELDS, source.info.features),
+          (dialects.NEEDED_STEP_FIELDS, source.step_features),
+      )
+      for name in names
+      if name not in features
   ]
   if missing:
     raise ValueError(
@@ -306,7 +328,7 @@ def _release_note(
       if getattr(config.choice, field.name) != field.default
   ]
   for name, was, now in (
-      ('encoding', source.encoding, encoding),
+      ('frame_encoding', source.encoding, encoding),
       ('file_format', source.file_format, config.file_format),
       ('num_shards', None, config.num_shards),
   ):

@@ -4,10 +4,10 @@
     --data_dir=DIR --min_return=10 --fraction=0.1
 
 keeps a tenth of the episodes with a return of at least 10. Frames can be stored
-otherwise (--encoding, --file_format), shards divided otherwise (--num_shards),
-and datasets in the schema of rlu_atari become datasets of this package
-(--dialect). It can be killed at any time; the same command again goes on where
-it was. Flags that are not listed below go to Beam.
+otherwise (--frame_encoding, --file_format), shards divided otherwise
+(--num_shards), and datasets in the schema of rlu_atari become datasets of this
+package (--dialect). It can be killed at any time; the same command again goes
+on where it was. Flags that are not listed below go to Beam.
 """
 
 import argparse
@@ -40,9 +40,9 @@ _STORAGE_FLAGS = (
         "'tfrecord' or 'array_record'; by default that of the source",
     ),
     (
-        'encoding',
+        'frame_encoding',
         str,
-        "of frames, 'png' or 'raw'; by default that of the source",
+        "'png' or 'raw'; by default that of the source",
     ),
     ('png_compressor', str, "'isal' (fast), 'zlib' (small) or 'auto'"),
     (

@@ -31,6 +31,7 @@ class Episode:
     shard: name of its file.
     position: of the record in that file.
     num_steps: RLDS steps.
+    num_transitions: actions; one less than steps where the record does not say.
     num_bytes: size of the record.
     episode_return: sum of the rewards, as the record says it; if it does not,
       the sum over the steps but the last one.
@@ -46,6 +47,7 @@ class Episode:
   shard: str
   position: int
   num_steps: int
+  num_transitions: int
   num_bytes: int
   episode_return: float
   checkpoint_id: Optional[int]
@@ -145,8 +147,11 @@ class SourceDataset:
         'dataset': '/'.join(filter(None, (self.name, self.config))),
         'version': self.version,
         'files': {name: self._size(name) for name in self.file_names()},
-        # Of datasets of this project: it holds the shards' checksums.
-        'conversion': self.metadata.get('conversion', {}).get('shards', []),
+        # Datasets of this project say them.
+        'sha256': [
+            shard['sha256']
+            for shard in self.metadata.get('conversion', {}).get('shards', [])
+        ],
     }
 
   def episodes(self) -> Iterator[Episode]:
@@ -213,6 +218,9 @@ def _look_at(record: bytes, split: str, shard: str, position: int) -> Episode:
   episode_return = rewards[:-1].sum()
   if schema.EPISODE_RETURN in feature:
     episode_return = feature[schema.EPISODE_RETURN].float_list.value[0]
+  num_transitions = len(actions) - 1
+  if schema.EPISODE_LENGTH in feature:
+    num_transitions = feature[schema.EPISODE_LENGTH].int64_list.value[0]
   checkpoint_id = None
   if schema.CHECKPOINT_ID in feature:
     checkpoint_id = feature[schema.CHECKPOINT_ID].int64_list.value[0]
@@ -225,6 +233,7 @@ def _look_at(record: bytes, split: str, shard: str, position: int) -> Episode:
       shard=shard,
       position=position,
       num_steps=len(actions),
+      num_transitions=num_transitions,
       num_bytes=len(record),
       episode_return=float(episode_return),
       checkpoint_id=checkpoint_id,

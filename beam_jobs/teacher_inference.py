@@ -221,7 +221,9 @@ def num_steps(record: bytes) -> int:
   return len(feature[f'{schema.STEPS}/{schema.ACTION}'].int64_list.value)
 
 
-def difference(source: bytes, derived: bytes, num_actions: int) -> Optional[str]:
+def difference(
+    source: bytes, derived: bytes, num_actions: int
+) -> Optional[str]:
   """What else than teacher values differs in a derived record, or None."""
   before, after = tf_example.parse(source), tf_example.parse(derived)
   field = f'{schema.STEPS}/{teacher_values.STEP_FIELD}'

@@ -38,7 +38,8 @@ LAYERS = (
 # costs each of them seconds and hundreds of megabytes, and Reverb, RLDS, Acme
 # and whatever is built on TensorFlow bring it along.
 WORKERS = ('logs', 'rlds.schema', 'rlds.validation', 'rlds.png',
-           'beam_jobs.transforms')
+           'beam_jobs.transforms', 'beam_jobs.derived_units',
+           'beam_jobs.record_rewrite')
 HEAVY = ('acme', 'keras', 'reverb', 'rlds', 'sonnet', 'tensorflow',
          'tensorflow_probability', 'tf_agents', 'trfl')
 LEARNERS = ('agents', 'replay', 'training')

@@ -6,8 +6,8 @@ and discount are void. Three dialects are told apart:
 * `native`: the schema of this package; see schema.py.
 * `rlds`: another schema, whose last step is void as RLDS says. Its observation
   is real, also that of a terminal state.
-* `rlu_atari`: TFDS's rlu_atari marks the last *transition* as the last step. Its
-  action was taken and its reward received there, and counts for the return;
+* `rlu_atari`: TFDS's rlu_atari marks the last *transition* as the last step.
+  Its action was taken and its reward received there, and counts for the return;
   the observation after it is not stored. Who reads this as RLDS loses the last
   reward of each episode and takes the last state but one for the terminal one.
 
@@ -122,8 +122,8 @@ def detect(endings: Iterable[Ending]) -> str:
   raise ValueError(
       f'it cannot be told what the last steps of the episodes mean: {found}. '
       f'Say it: --dialect={RLU_ATARI} if the last action was taken and its '
-      f'reward received in the last step, --dialect={RLDS} if the last step has '
-      'an observation only'
+      f'reward received in the last step, --dialect={RLDS} if the last step '
+      'has an observation only'
   )
 
 
@@ -153,8 +153,8 @@ def losses(dialect: str) -> list[str]:
     found += [
         'the observation after the last action was never stored: that of '
         'terminal episodes is made up (last_observation_synthetic)',
-        'the last action and reward of episodes that are not terminal cannot be '
-        'used without it: they are dropped_final_action and '
+        'the last action and reward of episodes that are not terminal cannot '
+        'be used without it: they are dropped_final_action and '
         'dropped_final_reward',
     ]
   return found

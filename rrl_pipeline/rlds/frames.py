@@ -28,7 +28,8 @@ def decode(
   for frame in stored:
     if len(frame) != size:
       raise ValueError(
-          f'a raw frame has {len(frame)} bytes; expected {shape[0]} × {shape[1]}'
+          f'a raw frame has {len(frame)} bytes; expected '
+          f'{shape[0]} × {shape[1]}'
       )
   return np.frombuffer(b''.join(stored), np.uint8).reshape(-1, *shape)
 

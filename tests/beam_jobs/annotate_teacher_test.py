@@ -323,8 +323,10 @@ def test_a_killed_job_goes_on(tmp_path, monkeypatch):
   undisturbed = annotate_teacher.annotate(
       _config(source, 'pong_dqn', tmp_path / 'undisturbed')
   )
-  program = ROOT / 'beam_jobs' / 'annotate_teacher.py'
-  command = [sys.executable, str(program), *_flags(source, 'pong_dqn', tmp_path)]
+  command = [
+      sys.executable, str(ROOT / 'beam_jobs' / 'annotate_teacher.py'),
+      *_flags(source, 'pong_dqn', tmp_path),
+  ]
   process = subprocess.Popen(
       command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
   )

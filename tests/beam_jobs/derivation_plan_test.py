@@ -1,5 +1,7 @@
 """Tests of dividing the episodes of a source into shards."""
 
+import dataclasses
+
 import hypothesis
 from hypothesis import strategies as st
 import pytest
@@ -12,8 +14,9 @@ def _episodes(lengths, split='train', shard='shard'):
   return [
       source_dataset.Episode(
           split=split, shard=f'{shard}-{i // 3}', position=i % 3,
-          num_steps=length, num_bytes=10 * length, episode_return=0.0,
-          checkpoint_id=0, end_kind='terminal', last_reward=0.0,
+          num_steps=length, num_transitions=length - 1, num_bytes=10 * length,
+          episode_return=0.0, checkpoint_id=0, end_kind='terminal',
+          last_reward=0.0,
           step_rewards=0.0, max_action=0,
       )
       for i, length in enumerate(lengths)
@@ -68,16 +71,14 @@ def test_a_number_of_shards_that_cannot_be_made_is_refused(num_shards):
 def test_units_say_where_their_episodes_are():
   episodes = _episodes([5, 6, 7, 8], 'a') + _episodes([9], 'b', 'other')
   groups = [episodes[:2], episodes[2:4], episodes[4:]]
-  units = derivation_plan.make_units(
-      groups, 'name', 'array_record', 'job', lambda e: e.num_steps + 1
-  )
+  units = derivation_plan.make_units(groups, 'name', 'array_record', 'job')
   assert [unit.shard for unit in units] == [
       'name-a.array_record-00000-of-00002',
       'name-a.array_record-00001-of-00002',
       'name-b.array_record-00000-of-00001',
   ]
   assert [unit.index for unit in units] == [0, 1, 2]
-  assert [unit.num_steps for unit in units] == [13, 17, 10]
+  assert [unit.num_steps for unit in units] == [11, 15, 9]
   assert [unit.num_bytes for unit in units] == [110, 150, 90]
   assert [
       [(part.shard, part.positions) for part in unit.parts] for unit in units
@@ -87,5 +88,23 @@ def test_units_say_where_their_episodes_are():
       [('other-0', (0,))],
   ]
   assert len({unit.fingerprint for unit in units}) == 3
-  again = derivation_plan.make_units(groups, 'name', 'array_record', 'other job')
+  again = derivation_plan.make_units(groups, 'name', 'array_record', 'other')
   assert not {u.fingerprint for u in again} & {u.fingerprint for u in units}
+
+
+def test_checkpoints_are_slices_where_their_episodes_are_side_by_side():
+  episodes = [
+      dataclasses.replace(episode, checkpoint_id=checkpoint)
+      for episode, checkpoint in zip(_episodes([5] * 6), (0, 0, 1, 2, 2, 1))
+  ]
+  slices = derivation_plan.checkpoint_slices(episodes)
+  assert slices == {
+      '0': {
+          'first': 0, 'episodes': 2, 'transitions': 8, 'split': 'train[0:2]'
+      },
+      '2': {
+          'first': 3, 'episodes': 2, 'transitions': 8, 'split': 'train[3:5]'
+      },
+  }
+  unknown = dataclasses.replace(episodes[0], checkpoint_id=None)
+  assert not derivation_plan.checkpoint_slices([unknown])

@@ -21,6 +21,7 @@ def _episodes(count):
           shard=f'shard-{i % 3}',
           position=i // 3,
           num_steps=10 + i,
+          num_transitions=9 + i,
           num_bytes=100,
           episode_return=float(i),
           checkpoint_id=i // 4,

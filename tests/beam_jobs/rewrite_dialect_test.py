@@ -85,15 +85,15 @@ def test_what_is_lost_is_said(rlu, tmp_path, capsys):
   said = capsys.readouterr().err
   conversion = finalize.published_metadata(path)
   assert conversion['dialect'] == 'rlu_atari'
-  assert len(conversion['warnings']) == 5
-  for warning in conversion['warnings']:
-    assert f'warning: {warning}' in said
+  assert len(conversion['losses']) == 5
+  for loss in conversion['losses']:
+    assert f'warning: {loss}' in said
   assert 'the observation after the last action was never stored' in said
 
 
 def test_frames_are_stored_as_asked(rlu, tmp_path):
   summary = _rewrite(
-      rlu, tmp_path, encoding='raw', file_format='array_record'
+      rlu, tmp_path, frame_encoding='raw', file_format='array_record'
   )
   assert summary.path.endswith('Pong_run_1_raw/2.0.0')
   source = [steps['observation'] for _, steps in datasets.load(rlu)]
@@ -131,7 +131,7 @@ def test_what_cannot_be_told_is_asked_for(silent, tmp_path):
     _rewrite(silent, tmp_path)
   # Both answers are possible, and give other data.
   lengths = [
-      [int(episode[schema.EPISODE_LENGTH]) for episode, _ in datasets.load(path)]
+      [int(e[schema.EPISODE_LENGTH]) for e, _ in datasets.load(path)]
       for path in (
           _rewrite(silent, tmp_path / dialect, dialect=dialect).path
           for dialect in ('rlu_atari', 'rlds')

@@ -34,10 +34,10 @@ def fixture_run(tmp_path_factory):
   run = tmp_path_factory.mktemp('run')
   teacher = datasets.export_teacher(run / 'teacher' / 'bundle')
   source = datasets.build_replay(run)
-  annotated = annotate_teacher.annotate(
-      annotate_teacher.AnnotateTeacherConfig(str(source), str(teacher), str(run))
+  config = annotate_teacher.AnnotateTeacherConfig(
+      str(source), str(teacher), str(run)
   )
-  return run, source, annotated.path
+  return run, source, annotate_teacher.annotate(config).path
 
 
 def _train(run, name, dataset, teacher=None):

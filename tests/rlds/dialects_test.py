@@ -37,7 +37,9 @@ def _native(episode, final=None):
   )
   blocks = [episode.observations] + ([] if final is None else [final[None]])
   encoded = encoding.encode(
-      reader.EpisodeStream(span, episode.actions, episode.rewards, iter(blocks)),
+      reader.EpisodeStream(
+          span, episode.actions, episode.rewards, iter(blocks)
+      ),
       _ENCODER,
   )
   uid = schema.uid('rlu_atari', 'Pong_run_1', span)
