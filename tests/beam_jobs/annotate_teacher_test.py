@@ -20,6 +20,7 @@ from rrl_pipeline.beam_jobs import finalize
 from rrl_pipeline.beam_jobs import source_dataset
 from rrl_pipeline.beam_jobs import teacher_inference
 from rrl_pipeline.beam_jobs import work_directory
+from rrl_pipeline.replay import frame_store
 from rrl_pipeline.rlds import loading
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tfrecord
@@ -56,17 +57,22 @@ def fixture_annotated(source, teacher, tmp_path_factory):
   return annotate_teacher.annotate(_config(source, teacher, data_dir))
 
 
-def _store(path, directory):
+def _store(path):
   dataset = loading.RldsDataset(path)
-  return offline_store.open_store(dataset, 6, 4, directory, 1.0)
+  store = frame_store.FrameStore(
+      dataset.num_steps, dataset.frame_shape, num_actions=6, stack_size=4
+  )
+  for rows in dataset.episodes(6):
+    store.extend(rows)
+  return store
 
 
 def test_values_are_those_of_the_teacher_asked_by_the_learner(
     source, teacher, annotated, tmp_path
 ):
-  asked = _store(source, tmp_path)
+  asked = _store(source)
   offline_store.annotate(asked, bundle.read(teacher), None, tmp_path)
-  stored = _store(annotated.path, tmp_path)
+  stored = _store(annotated.path)
   assert loading.RldsDataset(annotated.path).teacher_sha256 == (
       bundle.read(teacher).sha256
   )
@@ -167,9 +173,9 @@ def test_another_teacher_takes_the_place_of_the_first(
   ).path
   assert path.endswith('1.3.0')
   assert loading.RldsDataset(path).teacher_sha256 == bundle.read(other).sha256
-  first, second = (_store(p, tmp_path) for p in (annotated.path, path))
+  first, second = (_store(p) for p in (annotated.path, path))
   assert not np.allclose(first.teacher_values, second.teacher_values)
-  asked = _store(annotated.path, tmp_path)
+  asked = _store(annotated.path)
   offline_store.annotate(asked, bundle.read(other), None, tmp_path)
   np.testing.assert_allclose(
       second.teacher_values[3:], asked.teacher_values[3:], rtol=1e-5, atol=1e-6
