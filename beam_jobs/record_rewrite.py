@@ -26,7 +26,8 @@ class RecordRewrite:
     frame_shape: (H, W).
     source_encoding: of the source's frames.
     encoding: of the frames to write.
-    compressor: of PNG; see `png.PngEncoder`. None if frames are raw.
+    compressor: of PNG; see `png.PngEncoder`. None if no PNG is
+      written.
   """
 
   dialect: str

@@ -86,8 +86,8 @@ def rewrite(
   native = dialects.is_native(source.info.features)
   _check_dialect(source, config.dialect, native)
   encoding = config.frame_encoding or source.encoding
-  compressor = None
-  if encoding == schema.PNG:
+  compressor = None  # Frames are copied, or raw.
+  if encoding == schema.PNG and not (native and encoding == source.encoding):
     compressor = config.png_compressor
     if compressor == AUTO:
       compressor = png.default_compressor()
@@ -106,6 +106,7 @@ def rewrite(
           'choice': dataclasses.asdict(config.choice),
           'dialect': config.dialect,
           'num_shards': config.num_shards,
+          'file_format': config.file_format or source.file_format,
           'frame_encoding': encoding,
           'png_compressor': compressor,
           'record_format': schema.RECORD_FORMAT,

@@ -105,6 +105,17 @@ def test_there_and_back_gives_the_same_records(source, tmp_path):
   assert _records(back) == _records(source)
 
 
+def test_a_dataset_of_other_options_is_not_overwritten(source, tmp_path):
+  summary = _rewrite(source, tmp_path, num_shards=2)
+  assert _rewrite(source, tmp_path, num_shards=2) == summary
+  for changes, message in (
+      ({'num_shards': 1}, 'num_shards was 2 and is 1'),
+      ({'file_format': 'array_record'}, "file_format was 'tfrecord' and is"),
+  ):
+    with pytest.raises(work_directory.OtherJobError, match=message):
+      _rewrite(source, tmp_path, **{'num_shards': 2} | changes)
+
+
 @pytest.mark.parametrize('num_shards', [1, 2, 6])
 def test_shards_are_divided_anew(source, tmp_path, num_shards):
   path = _rewrite(source, tmp_path, num_shards=num_shards).path
