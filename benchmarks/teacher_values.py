@@ -24,6 +24,7 @@ from rrl_pipeline.agents import methods
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.networks import nature
 from rrl_pipeline.replay import frame_store
+from rrl_pipeline.replay import stacks
 from rrl_pipeline.teachers import bundle
 
 # After rrl_pipeline, which chooses TensorFlow's kernels.
@@ -99,7 +100,7 @@ class _Contestant:
     ).loss.numpy()
 
   def _ask(self, transitions: types.Transition) -> np.ndarray:
-    return self._values(transitions.observation).numpy()
+    return self._values(stacks.contiguous(transitions.observation)).numpy()
 
 
 def _states_per_second(values: Values) -> float:

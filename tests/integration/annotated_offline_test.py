@@ -42,7 +42,8 @@ def fixture_run(tmp_path_factory):
 
 def _train(run, name, dataset, teacher=None):
   students.train_offline(
-      run / name, _TASK, _AGENT, _OFFLINE, dataset, teacher or run / 'teacher'
+      run / name, _TASK, _AGENT, _OFFLINE, [dataset],
+      teacher or run / 'teacher',
   )
   return metric_log.read_rows(run / name / 'metrics.csv')
 

@@ -35,6 +35,7 @@ def _record(index, length, end):
           frames=[_ENCODER.encode(frame) for frame in _frames(index, length)],
           actions=t % 6,
           rewards=(t / 8).astype(np.float32),
+          checksums=np.zeros(length, np.uint32),
           is_blank=np.zeros(length, bool),
           content_sha256='',
       ),
