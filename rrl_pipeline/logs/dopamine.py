@@ -15,6 +15,7 @@ from typing import Iterator, Sequence
 
 import numpy as np
 
+from rrl_pipeline.logs import checkpoint_choice
 from rrl_pipeline.logs import dopamine_entries
 from rrl_pipeline.logs import dopamine_files as files
 from rrl_pipeline.logs import dopamine_spans
@@ -30,31 +31,19 @@ class DopamineLogConfig:
     checkpoints: 'latest' (the newest complete one), 'all', or numbers: '0,2'.
     stack_size: frames that the agent stacked; the log has one entry of padding
       less than that before each episode.
+    time_limit_steps: lengths of episodes at which a time limit ended them, for
+      logs that store such an end as terminal.
   """
 
   directory: str
   checkpoints: str = 'latest'
   stack_size: int = 4
+  time_limit_steps: tuple[int, ...] = (27000, 25000)
 
   def __post_init__(self):
     if self.stack_size < 1:
       raise ValueError(f'stack_size is {self.stack_size}; expected at least 1')
-    if self.checkpoints not in ('latest', 'all'):
-      parse_numbers(self.checkpoints)
-
-
-def parse_numbers(checkpoints: str) -> tuple[int, ...]:
-  """'0,2' → (0, 2)."""
-  try:
-    numbers = tuple(sorted({int(n) for n in checkpoints.split(',')}))
-  except ValueError:
-    numbers = ()
-  if not numbers or numbers[0] < 0:
-    raise ValueError(
-        f"checkpoints is {checkpoints!r}; expected 'latest', 'all' or numbers "
-        "such as '0,2'"
-    )
-  return numbers
+    checkpoint_choice.check(self.checkpoints)
 
 
 class DopamineReader:
@@ -183,7 +172,7 @@ def _select(
   numbers = (
       present
       if config.checkpoints == 'all'
-      else parse_numbers(config.checkpoints)
+      else checkpoint_choice.parse_numbers(config.checkpoints)
   )
   for number in numbers:
     if number not in present:
