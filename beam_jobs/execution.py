@@ -74,7 +74,7 @@ def convert_units(
         f'about {cost.write_bytes / 1e6:.0f} MB: make room or choose another '
         '--data_dir'
     )
-  with _progress_bar(work, units, to_do):
+  with progress_bar(work, units, to_do):
     try:
       with beam.Pipeline(
           options=pipeline_options.PipelineOptions(list(pipeline_args))
@@ -95,10 +95,12 @@ def convert_units(
 
 
 @contextlib.contextmanager
-def _progress_bar(
+def progress_bar(
     work: work_directory.WorkDirectory,
     units: Sequence[transforms.WorkUnit],
     to_do: Sequence[transforms.WorkUnit],
+    description: str = 'convert',
+    counted: str = 'transitions',
 ) -> Iterator[None]:
   """Shows what the workers report in the work folder; Beam shows nothing."""
   total = sum(unit.transitions for unit in units)
@@ -115,7 +117,7 @@ def _progress_bar(
       if stopped:
         return
 
-  with progress.progress(total, initial, 'convert', 'transitions') as bar:
+  with progress.progress(total, initial, description, counted) as bar:
     thread = threading.Thread(target=poll, args=(bar,), daemon=True)
     thread.start()
     try:
