@@ -91,6 +91,7 @@ class Entries:
     self._ends = [piece.end_add for piece in pieces]
     self._arrays = {}
     self._streams = {}
+    self._verified = set()
 
   def _parts(self, first_add: int, end_add: int) -> Iterator[Piece]:
     """Cuts a range of entries where it changes from piece to piece."""
@@ -143,6 +144,10 @@ class Entries:
     # A ring's oldest entries lie behind its newest in the file, and a gzip file
     # is read forwards only: going back means starting again.
     if stream is not None and stream.position > slot:
+      if stream.position == stream.shape[0]:
+        # What was read once to its end need not be when it is opened again.
+        stream.finish()
+        self._verified.add(checkpoint.number)
       stream.close()
       stream = None
     if stream is None:
@@ -152,9 +157,10 @@ class Entries:
     return stream
 
   def finish(self) -> None:
-    """Reads every file that was opened to its end: that checks its checksum."""
-    for stream in self._streams.values():
-      stream.finish()
+    """Reads each opened file to its end, once: that checks its checksum."""
+    for number, stream in self._streams.items():
+      if number not in self._verified:
+        stream.finish()
 
   def close(self) -> None:
     for stream in self._streams.values():

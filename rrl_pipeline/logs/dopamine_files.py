@@ -13,7 +13,7 @@ import json
 import os
 import pickle
 import re
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 
@@ -29,6 +29,9 @@ INVALID_RANGE = 'invalid_range'
 EPISODE_END_INDICES = 'episode_end_indices'
 METADATA_FILE = 'log_metadata.json'
 
+# Priorities of Dopamine's prioritised replay: a pickled object, never loaded.
+SUM_TREE = 'sum_tree'
+
 # What a conversion needs; `invalid_range` serves only Dopamine's sampler.
 _REQUIRED = (OBSERVATION, ACTION, REWARD, TERMINAL, ADD_COUNT)
 _DTYPES = {
@@ -37,6 +40,7 @@ _DTYPES = {
     REWARD: np.dtype(np.float32),
     TERMINAL: np.dtype(np.uint8),
 }
+_STORE_PREFIX = '$store$_'
 _FILE_PATTERN = re.compile(r'^(?P<element>.+)_ckpt\.(?P<number>\d+)\.gz$')
 _SENTINEL_PATTERN = re.compile(r'^sentinel_checkpoint_complete\.(\d+)$')
 # Everything that a pickled set of integers needs, under the names of NumPy 1
@@ -105,13 +109,31 @@ def _guess(directory: str, names: list[str]) -> str:
         os.path.join(directory, name, 'replay', 'checkpoint.msgpack')
     ):
       return (
-          '; it looks like a checkpoint of Dopamine 4.1 or later, whose format '
-          'is not supported'
+          '; it looks like a log of Dopamine 4.1 or later: '
+          '--log_format=dopamine_msgpack'
       )
     for inner in ('checkpoints', 'replay_logs'):
       if name == inner:
         return f'; did you mean its folder {name}?'
   return ''
+
+
+def left_out_elements(
+    listing: Listing, numbers: Sequence[int]
+) -> tuple[str, ...]:
+  """Says what the checkpoints hold beyond what a dataset takes from them."""
+  present = frozenset().union(*(listing.elements[n] for n in numbers))
+  known = {*_REQUIRED, INVALID_RANGE, EPISODE_END_INDICES}
+  losses = []
+  for element in sorted(present - known):
+    if element == SUM_TREE:
+      what = 'The sum tree with the priorities of the replay buffer'
+    elif element.startswith(_STORE_PREFIX):
+      what = f'The extra store {element.removeprefix(_STORE_PREFIX)!r}'
+    else:
+      what = f'The file {element}_ckpt.<number>.gz'
+    losses.append(f'{what} is not part of the dataset.')
+  return tuple(losses)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +164,10 @@ class Checkpoint:
 
   def path(self, element: str) -> str:
     return path_of(self.directory, element, self.number)
+
+  def name(self, element: str) -> str:
+    """The file of an element, relative to the directory."""
+    return path_of('', element, self.number)
 
   def slots(self, first_add: int, end_add: int) -> np.ndarray:
     """Slots of the entries from `first_add` up to, not including, `end_add`."""

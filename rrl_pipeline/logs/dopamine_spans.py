@@ -102,7 +102,7 @@ class SpanBuilder:
     self._padding_seen = 0
     self._complete = complete
     self._first_add = None
-    self._checkpoint_id = None
+    self._checkpoint = None
 
   def add_piece(self, columns: PieceColumns, continues: bool) -> None:
     """Goes on with the next piece.
@@ -133,7 +133,7 @@ class SpanBuilder:
         continue
       if self._first_add is None:
         self._first_add = add
-        self._checkpoint_id = piece.checkpoint.number
+        self._checkpoint = piece.checkpoint
       end = columns.end_from(add)
       if end is None:
         self._end_add = piece.end_add
@@ -152,7 +152,7 @@ class SpanBuilder:
       self._close(types.EpisodeEnd.LOG_END)
 
   def _close(self, end: types.EpisodeEnd) -> None:
-    number = self._checkpoint_id
+    number = self._checkpoint.number
     self._episode_counts.setdefault(number, 0)
     self.spans.append(
         reader.EpisodeSpan(
@@ -163,6 +163,8 @@ class SpanBuilder:
             padding=self._padding_seen,
             end=end,
             complete_start=self._complete,
+            source=self._checkpoint.name(files.OBSERVATION),
+            first_slot=self._first_add % self._checkpoint.capacity,
         )
     )
     self._episode_counts[number] += 1
