@@ -1,7 +1,7 @@
 """Computes the statistics of an RLDS dataset with Beam and draws its card.
 
   python beam_jobs/compute_statistics.py --license=CC-BY-4.0 \\
-    --dataset_dir=DATA/atari_replay/Pong_run_1/1.0.0
+    --dataset_dir=DATA/atari_replay/Pong_run_1/1.1.0
 
 leaves statistics.json, croissant.json and card/ beside the dataset's files;
 `--no-card` leaves the first alone. All of it depends on nothing but the
@@ -12,7 +12,6 @@ listed below go to Beam, as in build_rlds.py.
 import argparse
 import contextlib
 import dataclasses
-import difflib
 import logging
 import os
 import shutil
@@ -23,6 +22,7 @@ import apache_beam as beam
 from apache_beam.options import pipeline_options
 
 from rrl_pipeline.beam_jobs import execution
+from rrl_pipeline.beam_jobs import job_flags
 from rrl_pipeline.beam_jobs import statistics_job
 from rrl_pipeline.beam_jobs import work_directory
 from rrl_pipeline.logs import atomic
@@ -156,14 +156,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
   """Runs the program; returns its exit code."""
-  parser = _make_parser()
-  flags, pipeline_args = parser.parse_known_args(argv)
-  ours = [f'--{name}' for name in vars(flags)]
-  for arg in pipeline_args:
-    # Beam ignores what it does not know, so a slip of the pen would go unseen.
-    similar = difflib.get_close_matches(arg.split('=')[0], ours, cutoff=0.85)
-    if similar:
-      parser.error(f'unknown flag {arg}; did you mean {similar[0]}?')
+  flags, pipeline_args = job_flags.parse(_make_parser(), argv)
   logging.basicConfig(level=logging.WARNING)
   try:
     value = compute(ComputeStatisticsConfig(**vars(flags)), pipeline_args)

@@ -1,15 +1,14 @@
 """Describes a dataset in Croissant, the metadata format of data catalogues.
 
-TFDS reads Croissant but writes none, so `croissant.json` is put beside the files
-of the dataset: what files there are, with their checksums, and what fields they
-hold. Croissant has no word for the layout of a record file; a field's `column`
-is its key in the tf.train.Example. What `mlcroissant` can load is the record set
-`checkpoints`, which comes from `statistics.json`.
+TFDS reads Croissant but writes none, so `croissant.json` is put beside the
+files of the dataset: what files there are, with their checksums, and what fields
+they hold. Croissant has no word for the layout of a record file; a field's
+`column` is its key in the tf.train.Example. What `mlcroissant` can load is the
+record set `checkpoints`, which comes from `statistics.json`.
 
 Source: https://docs.mlcommons.org/croissant/docs/croissant-spec.html
 """
 
-import hashlib
 import json
 import os
 from typing import Any, Mapping
@@ -20,6 +19,7 @@ from rrl_pipeline.logs import atomic
 from rrl_pipeline.rlds import dataset_files
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import statistics_file
+from rrl_pipeline.rlds import verification
 
 NAME = 'croissant.json'
 _STATISTICS = 'statistics'
@@ -71,7 +71,9 @@ def _describe(
           name=statistics_file.NAME,
           content_url=statistics_file.NAME,
           encoding_formats=['application/json'],
-          sha256=_sha256(os.path.join(dataset.path, statistics_file.NAME)),
+          sha256=verification.file_sha256(
+              os.path.join(dataset.path, statistics_file.NAME)
+          ),
       )
   ]
   for shard in dataset.shards:
@@ -82,7 +84,8 @@ def _describe(
             content_url=shard.name,
             content_size=f'{os.path.getsize(dataset.shard_path(shard))} B',
             encoding_formats=[encoding_format],
-            sha256=known.get(shard.name) or _sha256(dataset.shard_path(shard)),
+            sha256=known.get(shard.name)
+            or verification.file_sha256(dataset.shard_path(shard)),
         )
     )
   record_sets = []
@@ -176,8 +179,3 @@ def _data_type(field: dataset_files.Field) -> str:
   if field.dtype.startswith('float'):
     return mlc.DataType.FLOAT
   return mlc.DataType.INTEGER
-
-
-def _sha256(path: str) -> str:
-  with open(path, 'rb') as file:
-    return hashlib.file_digest(file, 'sha256').hexdigest()

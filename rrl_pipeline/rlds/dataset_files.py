@@ -75,7 +75,7 @@ class Dataset:
     path: of the folder.
     name: as in 'atari_replay'.
     config: as in 'Pong_run_1'; empty if there is none.
-    version: as in '1.0.0'.
+    version: as in '1.1.0'.
     full_name: these three, as TFDS writes them.
     file_format: 'tfrecord' or 'array_record'.
     info: what TFDS knows of the dataset.
@@ -280,6 +280,6 @@ def _suggestions(path: str) -> str:
     if directory[len(path) :].count(os.sep) > 4:
       break
   if not found:
-    return ', such as DATA_DIR/atari_replay/Pong_run_1/1.0.0'
+    return ', such as DATA_DIR/atari_replay/Pong_run_1/1.1.0'
   shown = ', '.join(sorted(found)[:_MAX_SUGGESTIONS])
   return f'. Below it there are: {shown}'

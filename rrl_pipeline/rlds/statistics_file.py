@@ -1,4 +1,4 @@
-"""The value of `statistics.json`: what its numbers are and how they are made."""
+"""The value of `statistics.json`: its numbers and how they are made."""
 
 import collections
 import itertools
@@ -56,7 +56,7 @@ def histogram(
 
 
 def distribution(values: Sequence[float]) -> dict[str, Any]:
-  """Mean, deviation, extremes, quantiles and histogram of at least one value."""
+  """Mean, deviation, extremes, quantiles and histogram of values."""
   array = np.array(values, np.float64)
   return {
       'mean': float(array.mean()),
@@ -168,7 +168,9 @@ def _checkpoints(
   return parts
 
 
-def _return_by_position(rows: Sequence[statistics.EpisodeRow]) -> list[dict[str, Any]]:
+def _return_by_position(
+    rows: Sequence[statistics.EpisodeRow],
+) -> list[dict[str, Any]]:
   """Returns in intervals of the log of equal width, in its order.
 
   Where the log's positions are not known, the order of the files stands for
@@ -260,7 +262,9 @@ def read(dataset_dir: str) -> dict[str, Any]:
       version of this program.
   """
   path = os.path.join(dataset_dir, NAME)
-  command = f'python beam_jobs/compute_statistics.py --dataset_dir={dataset_dir}'
+  command = (
+      f'python beam_jobs/compute_statistics.py --dataset_dir={dataset_dir}'
+  )
   try:
     with open(path, encoding='utf-8') as file:
       value = json.load(file)

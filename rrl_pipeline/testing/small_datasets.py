@@ -1,7 +1,7 @@
 """Small TFDS datasets for tests, converted from replay logs by the real job."""
 
 import os
-from typing import Sequence
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -12,21 +12,18 @@ from rrl_pipeline.testing import replay_logs
 
 
 def episodes(seed: int = 0) -> list[types.Episode]:
-  """Five episodes that end in each of the three ways; the fourth is the first.
-
-  Lengths are 6, 5, 9, 6 and 4.
-  """
+  """Five episodes that end in each of the three ways."""
   rng = np.random.default_rng(seed)
-  made = [
+  return [
       replay_logs.random_episode(rng, length, end=end)
       for length, end in (
           (6, types.EpisodeEnd.TERMINAL),
           (5, types.EpisodeEnd.TRUNCATED),
           (9, types.EpisodeEnd.TERMINAL),
+          (6, types.EpisodeEnd.TERMINAL),
           (4, types.EpisodeEnd.LOG_END),
       )
   ]
-  return [*made[:3], made[0], made[3]]
 
 
 def convert(
@@ -34,6 +31,7 @@ def convert(
     logged: Sequence[types.Episode],
     num_shards: int = 2,
     run: int = 1,
+    **options: Any,
 ) -> dataset_files.Dataset:
   """Logs episodes below a directory and converts the log.
 
@@ -42,6 +40,7 @@ def convert(
     logged: the episodes, at most 100 steps in all.
     num_shards: files to write.
     run: number of the configuration.
+    **options: others of `BuildRldsConfig`.
   """
   log = os.path.join(directory, f'log_{run}')
   replay_logs.write_log(log, logged, capacity=200)
@@ -51,6 +50,7 @@ def convert(
           data_dir=os.path.join(directory, 'data'),
           run=run,
           num_shards=num_shards,
+          **options,
       )
   )
   return dataset_files.Dataset(summary.path)

@@ -34,7 +34,7 @@ def fixture_original(tmp_path_factory):
 @pytest.fixture(name='dataset_dir')
 def fixture_dataset_dir(original, tmp_path):
   """A copy of a dataset to write into."""
-  path = tmp_path / 'atari_replay' / 'Pong_run_1' / '1.0.0'
+  path = tmp_path / 'atari_replay' / 'Pong_run_1' / '1.1.0'
   shutil.copytree(original.path, path)
   return path
 
@@ -65,7 +65,7 @@ def test_writes_statistics_card_and_croissant(dataset_dir):
           'actions', 'frames', 'lengths', 'progress', 'returns', 'rewards')),
       *(f'card/{kind}.gif' for kind in ('best', 'median', 'worst')),
   }
-  assert os.listdir(dataset_dir.parent) == ['1.0.0']  # No work folder is left.
+  assert os.listdir(dataset_dir.parent) == ['1.1.0']  # No work folder is left.
 
 
 def test_no_card(dataset_dir):
@@ -86,7 +86,7 @@ def test_tfds_ignores_what_was_added(dataset_dir):
     assert len(episodes) == 5
     assert builder.info.redistribution_info.license == 'CC-BY-4.0'
     assert builder.info.metadata['conversion']['totals']['episodes'] == 5
-  assert [version.name for version in dataset_dir.parent.iterdir()] == ['1.0.0']
+  assert [version.name for version in dataset_dir.parent.iterdir()] == ['1.1.0']
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_records_that_a_runner_loses_are_noticed(dataset_dir, monkeypatch):
 
 def test_two_at_once_are_refused(dataset_dir):
   work = work_directory.WorkDirectory(
-      str(dataset_dir.parent / '.statistics-1.0.0')
+      str(dataset_dir.parent / '.statistics-1.1.0')
   )
   with work.locked():
     with pytest.raises(work_directory.BusyError, match='is in use by process'):
@@ -191,7 +191,7 @@ def test_program(dataset_dir):
   result = subprocess.run(
       command, capture_output=True, text=True, env=environment, check=True
   )
-  assert '1.0.0: 5 episodes, 33 steps, ' in result.stdout
+  assert '1.1.0: 5 episodes, 33 steps, ' in result.stdout
   assert '5 episodes in 3 files of ' in result.stderr
   result = subprocess.run(
       [*command, '--licence=x'], capture_output=True, text=True,

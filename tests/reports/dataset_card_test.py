@@ -45,7 +45,7 @@ def fixture_text(dataset):
 
 
 def test_tells_what_the_dataset_holds(text):
-  assert text.startswith('# atari_replay/Pong_run_1/1.0.0\n')
+  assert text.startswith('# atari_replay/Pong_run_1/1.1.0\n')
   for line in (
       '| episodes | 5 |',
       '| RLDS steps | 33 |',
@@ -74,7 +74,10 @@ def test_tells_the_known_limits(text):
   assert 'All rewards are -1, 0 or 1' in limits
   assert '3 of 5 episodes end in a terminal observation that' in limits
   assert '2 of 5 episodes were cut before the observation' in limits
-  assert '1 of 5 episodes repeat the contents' in limits
+  assert 'The observation after the last action of an episode was never' in (
+      limits
+  )
+  assert 'repeat the contents' not in limits
   assert 'lack their first steps' not in limits
 
 

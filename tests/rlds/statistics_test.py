@@ -120,14 +120,6 @@ def test_ranges_leave_out_what_is_void_or_made_up(value, loaded):
   assert sorted(ranges) == ['action', 'discount', 'observation', 'reward']
 
 
-def test_duplicates_are_named(value):
-  prefix = 'atari_replay/Pong_run_1/00/'
-  assert value['duplicates'] == {
-      'episodes': 1,
-      'groups': [[f'{prefix}000000', f'{prefix}000003']],
-  }
-
-
 def test_content_hash_is_the_one_of_the_conversion(parts, loaded):
   assert [part.rows[0].content_sha256 for part in parts] == [
       episode[schema.CONTENT_SHA256].decode() for episode, _ in loaded
@@ -354,12 +346,13 @@ def test_dataset_by_others(tmp_path):
         }
     }
 
+  long = episode(4, True)
   builder = tfds.dataset_builders.store_as_tfds_dataset(
       name='foreign',
       version='1.0.0',
       features=features,
       split_datasets={
-          'train': [(0, episode(4, True)), (1, episode(3, False))]
+          'train': [(0, long), (1, episode(3, False)), (2, long)]
       },
       data_dir=tmp_path,
       disable_shuffling=True,
@@ -367,12 +360,14 @@ def test_dataset_by_others(tmp_path):
   dataset = dataset_files.Dataset(builder.data_dir)
   assert dataset.conversion == {}
   value = _compute(dataset)
-  assert value['ends'] == {'terminal': 1, 'truncated': 1}
+  assert value['ends'] == {'terminal': 2, 'truncated': 1}
   assert value['synthetic_last_observations'] == 0
   assert value['episode_length']['max'] == 3
   assert value['episode_return']['max'] == 3
-  assert len(value['return_by_position']) == 2
-  assert value['examples']['best']['uid'] == f'{dataset.shards[0].name}#0'
+  assert len(value['return_by_position']) == 3
+  first, last = (f'{dataset.shards[0].name}#{number}' for number in (0, 2))
+  assert value['examples']['best']['uid'] == first
+  assert value['duplicates'] == {'episodes': 1, 'groups': [[first, last]]}
 
 
 def test_end_of_an_episode_by_time_limit_counts_its_dropped_reward(tmp_path):
