@@ -103,7 +103,10 @@ setuptools.setup(
         'rrl_pipeline.teachers': ['bundles/**/*'],
     },
     entry_points={
-        'console_scripts': ['rrl-launch = rrl_pipeline.launch.launch:main'],
+        'console_scripts': [
+            'rrl-dataset = rrl_pipeline.launch.dataset_command:main',
+            'rrl-launch = rrl_pipeline.launch.launch:main',
+        ],
     },
     python_requires='>=3.11,<3.12',
     install_requires=_IMPORTED + _UNDECLARED,
