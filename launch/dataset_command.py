@@ -117,29 +117,35 @@ def _describe(flags: argparse.Namespace) -> int:
 
 def _provenance(dataset: Any) -> Iterator[str]:
   """What the metadata says of how the dataset was made."""
+  from rrl_pipeline.rlds import lineage
+
   if not dataset.metadata:
     yield f'{_INDENT}the metadata does not say'
-  conversion = dataset.conversion
+  past = lineage.trace(dataset.conversion)
+  for derivation in past.derivations:
+    yield (
+        f'{_INDENT}made by the job {derivation["job"]} from '
+        f'{derivation["source"]["path"]}'
+    )
   for group, names in (
       ('options', ('log_format', 'checkpoints', 'stack_size', 'num_actions')),
       ('totals', ('transitions', 'padding', 'left_out', 'rejected_episodes')),
   ):
     for name in names:
-      if name in conversion.get(group, {}):
+      if name in past.conversion.get(group, {}):
         label = name.replace('_', ' ')
-        yield f'{_INDENT}{label}: {conversion[group][name]}'
-  files = sum(conversion.get('sources', {}).values(), [])
-  if files:
-    size = sum(file['size'] for file in files)
-    yield f'{_INDENT}log files: {len(files)}, {size} bytes'
-  for name, value in conversion.get('log', {}).items():
+        yield f'{_INDENT}{label}: {past.conversion[group][name]}'
+  if past.log_files:
+    size = sum(file['size'] for _, file in past.log_files)
+    yield f'{_INDENT}log files: {len(past.log_files)}, {size} bytes'
+  for name, value in past.conversion.get('log', {}).items():
     yield f'{_INDENT}log says {name}: {value}'
   for name, label in (('losses', 'not in the log'), ('warnings', 'warning')):
-    for line in conversion.get(name, ()):
+    for line in dataset.conversion.get(name, ()):
       yield f'{_INDENT}{label}: {line}'
-  for name in dataset.metadata:
-    if dataset.metadata[name] is not conversion:
-      yield f'{_INDENT}{name}: {dataset.metadata[name]}'
+  for name, value in dataset.metadata.items():
+    if value is not dataset.conversion:
+      yield f'{_INDENT}{name}: {value}'
 
 
 def _head(flags: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ from rrl_pipeline.reports import dataset_figures
 from rrl_pipeline.reports import formats
 from rrl_pipeline.reports import gif
 from rrl_pipeline.rlds import dataset_files
+from rrl_pipeline.rlds import lineage
 from rrl_pipeline.rlds import schema
 
 DIRECTORY = 'card'
@@ -112,8 +113,6 @@ def _render(
       'text': _escape,
       'json_block': _json_block,
   })
-  metadata = dataset.metadata
-  sources = dataset.conversion.get('sources', {})
   text = environment.get_template('dataset_card.md.jinja').render(
       dataset=dataset,
       statistics=statistics,
@@ -123,12 +122,12 @@ def _render(
       config_description=dataset.info.as_proto.config_description,
       films=films,
       pictures=pictures,
-      conversion={'log': {}, 'totals': {}, 'warnings': [], 'shards': []}
-      | dataset.conversion
-      if dataset.conversion
-      else {},
-      sources=sorted(sources.items(), key=lambda item: _natural(item[0])),
-      other_metadata={k: v for k, v in metadata.items() if k != _CONVERSION},
+      lineage=lineage.trace(dataset.conversion),
+      other_metadata={
+          name: value
+          for name, value in dataset.metadata.items()
+          if name != _CONVERSION
+      },
       limits=_limits(dataset, statistics),
   )
   text = re.sub(r'\n{3,}', '\n\n', text)
@@ -301,8 +300,3 @@ def _escape(text: Any) -> str:
 def _json_block(value: Any) -> str:
   text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
   return f'```json\n{text}\n```'
-
-
-def _natural(text: str) -> tuple[int, str]:
-  """Sorts numbers by their value, before names."""
-  return (int(text), '') if text.isdecimal() else (2**63, text)

@@ -59,6 +59,25 @@ def test_describe(original, capsys):
   ]
 
 
+def test_describe_traces_a_derived_dataset_to_its_log(copy, capsys):
+  metadata = json.loads((copy / 'metadata.json').read_text())
+  derived = {
+      'job': 'rewrite', 'sources': {'version': '1.1.0'}, 'options': {},
+      'source': {'path': 'DATA/old', **metadata},
+  }
+  (copy / 'metadata.json').write_text(
+      json.dumps({'conversion': derived, 'teacher': {'sha256': 'abc'}})
+  )
+  _, text, _ = _run(capsys, 'describe', copy)
+  for line in (
+      '  made by the job rewrite from DATA/old\n',
+      '  log format: dopamine\n',
+      '  log files: 6, ',
+      "  teacher: {'sha256': 'abc'}\n",
+  ):
+    assert line in text
+
+
 def test_head_shows_the_first_steps(original, capsys):
   code, text, _ = _run(capsys, 'head', original.path, '-n', 3, '--episode=2')
   assert code == 0

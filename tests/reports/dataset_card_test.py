@@ -92,6 +92,30 @@ def test_names_what_the_format_of_the_log_loses(dataset, monkeypatch):
   assert b'Metadata `teacher`' in text and b'"sha256": "abc"' in text
 
 
+def test_tells_what_a_derived_dataset_was_made_from(dataset, monkeypatch):
+  """Metadata as a job leaves it that makes a dataset from another one."""
+  derived = {
+      'job': 'annotate_teacher',
+      'options': {'batch_size': 32},
+      'sources': {'dataset': 'atari_replay/Pong_run_1', 'files': {'a': 1}},
+      'totals': {'episodes': 5},
+      'shards': [{'shard': 'new-shard', 'file_bytes': 9, 'sha256': 'abcd'}],
+      'losses': [],
+      'source': {'path': 'DATA/old', 'conversion': dataset.conversion},
+  }
+  monkeypatch.setattr(
+      dataset_files.Dataset, 'metadata',
+      property(lambda _: {'conversion': derived}),
+  )
+  text = dataset_card._render(dataset, _statistics(dataset))['README.md']
+  text = text.decode()
+  assert 'by the job `annotate_teacher` of rrl_pipeline from the dataset' in text
+  assert '`DATA/old`, with the options\n\n```json\n{\n  "batch_size": 32' in text
+  assert 'That one was converted by `beam_jobs/build_rlds.py`' in text
+  assert '| `new-shard` | 9 | `abcd` |' in text
+  assert '| 0 | `$store$_observation_ckpt.0.gz` |' in text
+
+
 def test_page_shows_the_same(text, dataset):
   with open(f'{dataset.path}/card/index.html', encoding='utf-8') as file:
     page = file.read()
