@@ -28,7 +28,9 @@ _IMPORTED = [
     'dm-env>=1.6,<2',
     'dm-reverb>=0.14,<0.15',
     'jinja2>=3.1',
+    'markdown>=3.4',
     'matplotlib>=3.8',
+    'mlcroissant>=1.0.12',
     'msgpack>=1.0',
     'numpy>=1.26,<2',
     'pillow>=12.1',
@@ -47,7 +49,6 @@ _UNDECLARED = [
     'google-crc32c>=1.5',  # apache_beam's TFRecord files
     'importlib-resources>=6',  # tensorflow_datasets, for builders' metadata
     'jax>=0.4.30,<0.4.35',  # acme.adders; later ones need a later ml-dtypes
-    'mlcroissant>=1.0.12',  # the tfds command
     'pandas>=2,<3',  # arch, by rliable
     'protobuf>=4.25,<5',  # tensorflow 2.15
     'python-snappy>=0.7',  # apache_beam's TFRecord files
@@ -105,6 +106,7 @@ setuptools.setup(
     },
     entry_points={
         'console_scripts': [
+            'rrl-dataset = rrl_pipeline.launch.dataset_command:main',
             'rrl-launch = rrl_pipeline.launch.launch:main',
             'rrl-minari = rrl_pipeline.launch.minari_bridge:main',
         ],
