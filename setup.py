@@ -22,6 +22,7 @@ _IMPORTED = [
     'absl-py>=2.1',
     'ale-py>=0.10,<0.13',
     'apache-beam>=2.70,<3',
+    'array-record>=0.8,<0.9',
     'cramjam>=2.8',
     'dm-acme>=0.2.4,<0.3',
     'dm-env>=1.6,<2',
