@@ -2,7 +2,7 @@
 
   python beam_jobs/build_rlds.py --log_dir=DIR --data_dir=DIR --game=Pong
 
-makes DATA_DIR/atari_replay/Pong_run_1/1.0.0. It can be killed at any time; the
+makes DATA_DIR/atari_replay/Pong_run_1/1.1.0. It can be killed at any time; the
 same command again goes on where it was. Flags that are not listed below go to
 Beam, for example --runner=FlinkRunner, or --direct_num_workers=8
 --direct_running_mode=multi_processing for eight processes on this machine.

@@ -97,7 +97,7 @@ def convert_bare(log_dir: str, data_dir: str) -> float:
           encoder.encode(frame) for block in stream.frames for frame in block
       ]
       episode = schema.EncodedEpisode(
-          stream.span, frames, stream.actions, stream.rewards, None, ''
+          stream.span, frames, stream.actions, stream.rewards, None, None, ''
       )
       record = schema.to_record(episode, '', encoder.blank)
       tfrecord.write(file, tf_example.serialize(record))
@@ -133,7 +133,7 @@ def read_episodes(log_dir: str) -> Iterator[tuple[str, dict[str, Any]]]:
   for stream in log_reader.read(log_reader.index().spans):
     blocks = [frame[..., None] for block in stream.frames for frame in block]
     episode = schema.EncodedEpisode(
-        stream.span, blocks, stream.actions, stream.rewards, None, ''
+        stream.span, blocks, stream.actions, stream.rewards, None, None, ''
     )
     record = schema.to_record(episode, '', blocks[0] * 0)
     yield str(stream.span.episode_id), record

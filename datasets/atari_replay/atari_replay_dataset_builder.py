@@ -3,6 +3,7 @@
 import functools
 from typing import Any, Iterator, Optional
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from rrl_pipeline.logs import dopamine
@@ -22,10 +23,16 @@ def _config(name: str) -> Optional[tfds.core.BuilderConfig]:
   match = schema.CONFIG_NAME_PATTERN.match(name)
   if not match:
     return None
-  return tfds.core.BuilderConfig(
-      name=name,
-      description=f"Run {match['run']} of an agent learning {match['game']}.",
-  )
+  description = f"Run {match['run']} of an agent learning {match['game']}."
+  if match['encoding']:
+    description += ' Frames are stored raw, for files that compress episodes.'
+  return tfds.core.BuilderConfig(name=name, description=description)
+
+
+def _frame_encoding(config: str) -> str:
+  """How a configuration stores frames."""
+  match = schema.CONFIG_NAME_PATTERN.match(config)
+  return match['encoding'] or schema.PNG
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
@@ -35,8 +42,15 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   and takes options; this builder serves `tfds build`.
   """
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'Initial release.'}
+  VERSION = tfds.core.Version('1.1.0')
+  RELEASE_NOTES = {
+      '1.1.0': (
+          'Episodes tell the file and the slot they come from; frames may be '
+          'stored raw; the observation after the last action is kept where '
+          'the log holds it.'
+      ),
+      '1.0.0': 'Initial release.',
+  }
   # Others are made from their name; one has to be here for `tfds build` to
   # accept names at all.
   BUILDER_CONFIGS = [_config('Pong_run_1')]
@@ -55,7 +69,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   def _info(self) -> tfds.core.DatasetInfo:
     return self.dataset_info_from_configs(
-        features=schema.atari_features(),
+        features=schema.atari_features(
+            _frame_encoding(self.builder_config.name)
+        ),
         supervised_keys=None,
         disable_shuffling=True,  # Episodes stay in the order they were played.
         homepage='https://research.google/resources/datasets/dqn-replay/',
@@ -77,8 +93,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     log_reader = dopamine.DopamineReader(log)
     index = log_reader.index()
     limits = validation.Limits(_MAX_ACTIONS, log.stack_size, index.ends_marked)
-    encoder = png.PngEncoder(
-        schema.ATARI_FRAME_SHAPE, png.default_compressor()
+    encoder = encoding.make_encoder(
+        _frame_encoding(self.builder_config.name),
+        schema.ATARI_FRAME_SHAPE,
+        png.default_compressor(),
     )
     for key, stream in enumerate(log_reader.read(index.spans)):
       episode = encoding.encode(stream, encoder)
@@ -86,4 +104,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       if broken:
         raise ValueError(f'{stream.span}: {"; ".join(broken.values())}')
       unique_id = schema.uid(self.name, self.builder_config.name, stream.span)
-      yield key, schema.to_record(episode, unique_id, encoder.blank)
+      record = schema.to_record(episode, unique_id, encoder.blank)
+      if _frame_encoding(self.builder_config.name) == schema.RAW:
+        steps = record[schema.STEPS]
+        # TFDS takes PNG files as they are, but raw frames only as arrays.
+        steps[schema.OBSERVATION] = [
+            np.frombuffer(frame, np.uint8).reshape(*schema.ATARI_FRAME_SHAPE, 1)
+            for frame in steps[schema.OBSERVATION]
+        ]
+      yield key, record

@@ -1,10 +1,11 @@
-"""Turns the frames of a logged episode into PNG, block by block.
+"""Turns the frames of a logged episode into what is stored, block by block.
 
-One block of raw frames is in memory at a time; a whole episode is kept only as
-PNG, a thirtieth of its size.
+One block of frames is in memory at a time; of the whole episode only what is
+stored: as PNG a thirtieth of its size.
 """
 
 import hashlib
+from typing import Protocol, Sequence
 
 import google_crc32c
 import numpy as np
@@ -14,8 +15,55 @@ from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import schema
 
 
+class FrameEncoder(Protocol):
+  """Makes frames of one shape what is stored.
+
+  Attributes:
+    blank: a frame of zeros as it is stored.
+  """
+
+  blank: bytes
+
+  def encode_block(self, block: np.ndarray) -> Sequence[bytes]:
+    """What is stored of each frame of a block, uint8 [N, height, width]."""
+
+
+class RawEncoder:
+  """Stores frames as they are, line by line.
+
+  Attributes:
+    blank: the bytes of a frame of zeros.
+  """
+
+  def __init__(self, shape: tuple[int, int]):
+    self.blank = bytes(shape[0] * shape[1])
+
+  def encode_block(self, block: np.ndarray) -> list[bytes]:
+    """The bytes of each frame of a block, uint8 [N, height, width]."""
+    return [frame.tobytes() for frame in block]
+
+
+def make_encoder(
+    encoding: str, shape: tuple[int, int], compressor: str
+) -> FrameEncoder:
+  """The encoder of frames of a shape.
+
+  Args:
+    encoding: one of `schema.ENCODINGS`.
+    shape: height and width.
+    compressor: of PNG; see `png.PngEncoder`.
+
+  Raises:
+    ValueError: if the encoding or the compressor is not known.
+  """
+  schema.check_encoding(encoding)
+  if encoding == schema.RAW:
+    return RawEncoder(shape)
+  return png.PngEncoder(shape, compressor)
+
+
 def encode(
-    stream: reader.EpisodeStream, encoder: png.PngEncoder
+    stream: reader.EpisodeStream, encoder: FrameEncoder
 ) -> schema.EncodedEpisode:
   """Takes the frames of an episode from its log.
 
@@ -27,16 +75,15 @@ def encode(
     reader.LogError: if the log is damaged.
   """
   frames = []
+  checksums = []
   is_blank = []
-  # Hashing frames with SHA-256 would cost half as much as encoding them.
-  digest = hashlib.sha256()
   for block in stream.frames:
-    is_blank.append(~block.any(axis=tuple(range(1, block.ndim))))
-    checksums = np.empty(len(block), '<u4')
-    for i, frame in enumerate(block):
-      frames.append(encoder.encode(frame))
-      checksums[i] = google_crc32c.value(frame.tobytes())
-    digest.update(checksums.tobytes())
+    frames.extend(encoder.encode_block(block))
+    checksums.append(_checksums(block))
+    is_blank.append(_is_blank(block, checksums[-1]))
+  checksums = np.concatenate(checksums)
+  # Hashing frames with SHA-256 would cost half as much as encoding them.
+  digest = hashlib.sha256(checksums.astype('<u4').tobytes())
   digest.update(stream.actions.astype('<i8').tobytes())
   digest.update(stream.rewards.astype('<f4').tobytes())
   return schema.EncodedEpisode(
@@ -44,6 +91,25 @@ def encode(
       frames=frames,
       actions=stream.actions,
       rewards=stream.rewards,
+      checksums=checksums,
       is_blank=np.concatenate(is_blank),
       content_sha256=digest.hexdigest(),
   )
+
+
+def _checksums(block: np.ndarray) -> np.ndarray:
+  """[N] uint32: the CRC-32C of each frame."""
+  data = np.ascontiguousarray(block).view()
+  data.flags.writeable = False  # The package takes only what cannot change.
+  return np.fromiter(
+      (google_crc32c.value(frame) for frame in data), np.uint32, len(data)
+  )
+
+
+def _is_blank(block: np.ndarray, checksums: np.ndarray) -> np.ndarray:
+  """[N] bool: whether a frame is all zero; looks only at likely ones."""
+  size = block[0].size
+  found = checksums == google_crc32c.value(bytes(size))
+  for i in np.flatnonzero(found):
+    found[i] = not block[i].any()
+  return found

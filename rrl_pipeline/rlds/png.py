@@ -51,7 +51,7 @@ def _chunk(kind: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
 
 
 class PngEncoder:
-  """Encodes frames of one shape. Not thread-safe.
+  """Encodes frames of one shape.
 
   Attributes:
     blank: the PNG of a frame of zeros.
@@ -74,12 +74,22 @@ class PngEncoder:
     header = struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0)
     self._head = b''.join((_SIGNATURE, *_chunk(b'IHDR', header)))
     self._tail = b''.join(_chunk(b'IEND', b''))
-    # Each line begins with its filter: 0 is none.
-    self._lines = np.zeros((height, 1 + width), np.uint8)
+    self._shape = shape
     self.blank = self.encode(np.zeros(shape, np.uint8))
 
   def encode(self, frame: np.ndarray) -> bytes:
     """The PNG of a frame, uint8 [height, width]."""
-    self._lines[:, 1:] = frame
-    data = _chunk(b'IDAT', self._compress(self._lines))
-    return b''.join((self._head, *data, self._tail))
+    return self.encode_block(frame[None])[0]
+
+  def encode_block(self, block: np.ndarray) -> list[bytes]:
+    """The PNG of each frame of a block, uint8 [N, height, width]."""
+    height, width = self._shape
+    # Each line begins with its filter: 0 is none.
+    lines = np.zeros((len(block), height, 1 + width), np.uint8)
+    lines[:, :, 1:] = block
+    return [
+        b''.join((
+            self._head, *_chunk(b'IDAT', self._compress(frame)), self._tail
+        ))
+        for frame in lines
+    ]

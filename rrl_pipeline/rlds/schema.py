@@ -6,13 +6,16 @@ code written for it reads these datasets. One thing differs on purpose.
 reward is void by the definition of RLDS, and so loses the last reward of each
 episode. Here nothing that was logged is lost where the format can hold it:
 
-* an episode that ended in a terminal state after T actions has T + 1 steps. The
-  last one is made up (`last_observation_synthetic`): the log does not hold the
-  terminal observation, and nothing bootstraps from it.
-* an episode cut by a time limit, or by the end of the log, has T steps. Its
-  last observation is a real one, not terminal, from which to bootstrap; the
-  action and the reward that followed it cannot be used without the next
-  observation and are kept as `dropped_final_action` and `dropped_final_reward`.
+* an episode whose log holds the observation after its last action, the
+  (T + 1)th, has T + 1 steps, however it ended.
+* without it, an episode that ended in a terminal state has T + 1 steps, too. The
+  last one is made up (`last_observation_synthetic`): nothing bootstraps from a
+  terminal state.
+* without it, an episode cut by a time limit, or by the end of the log, has T
+  steps. Its last observation is a real one, not terminal, from which to
+  bootstrap; the action and the reward that followed it cannot be used without
+  the next observation and are kept as `dropped_final_action` and
+  `dropped_final_reward`.
 
 `is_first` is false in the first step of an episode whose beginning the log has
 lost: no initial state is in it.
@@ -49,28 +52,62 @@ LAST_OBSERVATION_SYNTHETIC = 'last_observation_synthetic'
 DROPPED_FINAL_ACTION = 'dropped_final_action'
 DROPPED_FINAL_REWARD = 'dropped_final_reward'
 FIRST_ADD_INDEX = 'first_add_index'
+SOURCE = 'source'
+FIRST_SLOT = 'first_slot'
 CONTENT_SHA256 = 'content_sha256'
 
 # To be raised when the same log would give other records.
-RECORD_FORMAT = 1
+RECORD_FORMAT = 2
 ATARI_DATASET = 'atari_replay'
 ATARI_FRAME_SHAPE = (84, 84)
 CONFIG_NAME_PATTERN = re.compile(
-    r'^(?P<game>[A-Z][A-Za-z0-9]*)_run_(?P<run>\d+)$'
+    r'^(?P<game>[A-Z][A-Za-z0-9]*)_run_(?P<run>\d+)(_(?P<encoding>raw))?$'
 )
 NO_ACTION = -1
 
+# How a frame is stored. PNG is what `rlu_atari` has, and small in any file.
+# Raw frames cost nothing to decode; in a file that compresses whole episodes
+# (array_record) they take less space than PNG.
+PNG = 'png'
+RAW = 'raw'
+ENCODINGS = (PNG, RAW)
 
-def atari_features() -> tfds.features.FeaturesDict:
-  """The features of a dataset of Atari replay logs."""
+
+def check_encoding(encoding: str) -> None:
+  """Raises ValueError unless frames can be stored so."""
+  if encoding not in ENCODINGS:
+    raise ValueError(
+        f'the encoding of the frames is {encoding!r}; expected '
+        f'{" or ".join(map(repr, ENCODINGS))}'
+    )
+
+
+def _observation(encoding: str) -> tfds.features.FeatureConnector:
+  """The feature of a frame."""
+  check_encoding(encoding)
+  shape = (*ATARI_FRAME_SHAPE, 1)
+  doc = 'Frame before the action.'
+  if encoding == RAW:
+    return tfds.features.Tensor(
+        shape=shape, dtype=np.uint8, encoding='bytes', doc=doc
+    )
+  return tfds.features.Image(
+      shape=shape, dtype=np.uint8, encoding_format='png', doc=doc
+  )
+
+
+def atari_features(encoding: str = PNG) -> tfds.features.FeaturesDict:
+  """The features of a dataset of Atari replay logs.
+
+  Args:
+    encoding: of the frames, one of ENCODINGS.
+
+  Raises:
+    ValueError: if it is another.
+  """
   return tfds.features.FeaturesDict({
       STEPS: tfds.features.Dataset({
-          OBSERVATION: tfds.features.Image(
-              shape=(*ATARI_FRAME_SHAPE, 1),
-              dtype=np.uint8,
-              encoding_format='png',
-              doc='Frame before the action.',
-          ),
+          OBSERVATION: _observation(encoding),
           ACTION: tfds.features.Scalar(
               np.int64, doc="Index in the game's minimal action set."
           ),
@@ -114,13 +151,19 @@ def atari_features() -> tfds.features.FeaturesDict:
       ),
       DROPPED_FINAL_ACTION: tfds.features.Scalar(
           np.int64,
-          doc=f'Action after the last observation; {NO_ACTION} if terminal.',
+          doc=f'Action after the last observation; {NO_ACTION} if no such.',
       ),
       DROPPED_FINAL_REWARD: tfds.features.Scalar(
-          np.float32, doc='Reward after the last observation; 0 if terminal.'
+          np.float32, doc='Reward after the last observation; 0 if no such.'
       ),
       FIRST_ADD_INDEX: tfds.features.Scalar(
           np.int64, doc='Position of the first step in the log.'
+      ),
+      SOURCE: tfds.features.Text(
+          doc='File of the log that holds the first observation.'
+      ),
+      FIRST_SLOT: tfds.features.Scalar(
+          np.int64, doc='Place of the first step in that file.'
       ),
       CONTENT_SHA256: tfds.features.Text(
           doc=(
@@ -133,32 +176,38 @@ def atari_features() -> tfds.features.FeaturesDict:
 
 @dataclasses.dataclass(frozen=True)
 class EncodedEpisode:
-  """A logged episode with its frames as PNG.
+  """A logged episode with its frames as they are stored.
+
+  In the shapes, F is T, or T + 1 if the span has its final observation.
 
   Attributes:
     span: where it lies in its log, and how it ended.
-    frames: T PNG files.
+    frames: F frames, each as PNG or as its raw bytes.
     actions: [T], in the dtype of the log.
     rewards: [T], in the dtype of the log.
-    is_blank: [T] bool, whether a frame is all zero.
-    content_sha256: what `features` says, in hexadecimal digits.
+    checksums: [F] uint32, the CRC-32C of each raw frame.
+    is_blank: [F] bool, whether a frame is all zero.
+    content_sha256: what `atari_features` says, in hexadecimal digits.
   """
 
   span: reader.EpisodeSpan
   frames: Sequence[bytes]
   actions: np.ndarray
   rewards: np.ndarray
+  checksums: np.ndarray
   is_blank: np.ndarray
   content_sha256: str
 
 
-def config_name(game: str, run: int) -> str:
-  """The name of the TFDS configuration, as in `rlu_atari`.
+def config_name(game: str, run: int, encoding: str = PNG) -> str:
+  """The name of the TFDS configuration: as in `rlu_atari` if frames are PNG.
 
   Raises:
-    ValueError: if the game is not in CamelCase or the run is negative.
+    ValueError: if the game is not in CamelCase, the run is negative or the
+      encoding is not known.
   """
-  name = f'{game}_run_{run}'
+  check_encoding(encoding)
+  name = f'{game}_run_{run}' + ('_raw' if encoding == RAW else '')
   if not CONFIG_NAME_PATTERN.match(name):
     raise ValueError(
         f'game is {game!r} and run {run}; expected CamelCase, such as '
@@ -180,7 +229,7 @@ def to_record(
   Args:
     episode: T ≥ 1 logged steps.
     unique_id: the episode's `uid`.
-    blank_frame: PNG of a frame of zeros.
+    blank_frame: a frame of zeros as it is stored.
 
   Returns:
     The fields of `atari_features`: columns of N steps, N = T + 1 or T, and the
@@ -191,8 +240,10 @@ def to_record(
   actions = episode.actions.astype(np.int64)
   rewards = episode.rewards.astype(np.float32)
   frames = list(episode.frames)
-  if terminal:
+  synthetic = terminal and not span.has_final_observation
+  if synthetic:
     frames.append(blank_frame)
+  if terminal or span.has_final_observation:
     actions = np.append(actions, np.int64(0))
     rewards = np.append(rewards, np.float32(0))
     dropped_action, dropped_reward = NO_ACTION, 0.0
@@ -226,9 +277,11 @@ def to_record(
       NUM_STEPS: np.int64(num_steps),
       END_KIND: span.end.value,
       COMPLETE_START: np.bool_(span.complete_start),
-      LAST_OBSERVATION_SYNTHETIC: np.bool_(terminal),
+      LAST_OBSERVATION_SYNTHETIC: np.bool_(synthetic),
       DROPPED_FINAL_ACTION: np.int64(dropped_action),
       DROPPED_FINAL_REWARD: np.float32(dropped_reward),
       FIRST_ADD_INDEX: np.int64(span.first_add),
+      SOURCE: span.source,
+      FIRST_SLOT: np.int64(span.first_slot),
       CONTENT_SHA256: episode.content_sha256,
   }

@@ -2,15 +2,20 @@
 
 A rule returns what is wrong, or None. An episode that breaks a rule is left out
 of the dataset and listed with the reason; whatever concerns a log as a whole is
-an error of its reader instead.
+an error of its reader instead. One that breaks only a rule of caution is kept,
+and listed too.
 """
 
 import dataclasses
-from typing import Optional
+from typing import Any, Callable, Optional, Sequence
 
 import numpy as np
 
 from rrl_pipeline.rlds import schema
+
+
+# Ten seconds of play at the usual four frames of the emulator in a step.
+FROZEN_STEPS = 150
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,17 +37,22 @@ class Limits:
 def lengths_agree(
     episode: schema.EncodedEpisode, limits: Limits
 ) -> Optional[str]:
-  """There is one frame, one action and one reward for each step."""
+  """There is one frame, one action and one reward for each step.
+
+  And one more frame if the log holds the observation after the last action.
+  """
   del limits  # The same for all logs.
-  lengths = {
-      'frames': len(episode.frames),
-      'actions': len(episode.actions),
-      'rewards': len(episode.rewards),
-  }
-  if set(lengths.values()) == {episode.span.length} and episode.span.length > 0:
+  length = episode.span.length
+  columns = (
+      ('frames', episode.frames, length + episode.span.has_final_observation),
+      ('actions', episode.actions, length),
+      ('rewards', episode.rewards, length),
+  )
+  if length > 0 and all(len(found) == n for _, found, n in columns):
     return None
-  found = ', '.join(f'{count} {name}' for name, count in lengths.items())
-  return f'it has {found}; expected {episode.span.length} of each'
+  found = ', '.join(f'{len(found)} {name}' for name, found, _ in columns)
+  expected = ', '.join(f'{n} {name}' for name, _, n in columns)
+  return f'it has {found}; expected {expected}'
 
 
 def dtypes_fit(
@@ -125,7 +135,40 @@ def has_no_padding_inside(
 
 def _looks_like_padding(episode: schema.EncodedEpisode) -> np.ndarray:
   """[T] bool: whether a step is all zero."""
-  return episode.is_blank & (episode.actions == 0) & (episode.rewards == 0)
+  is_blank = episode.is_blank[: episode.span.length]
+  return is_blank & (episode.actions == 0) & (episode.rewards == 0)
+
+
+def frames_are_not_black(
+    episode: schema.EncodedEpisode, limits: Limits
+) -> Optional[str]:
+  """No frame is all zero. Some games do show black frames for a moment."""
+  del limits  # The same for all logs.
+  black = np.flatnonzero(episode.is_blank)
+  if not black.size:
+    return None
+  return f'{black.size} of its frames are black: the first is of step {black[0]}'
+
+
+def frames_change(
+    episode: schema.EncodedEpisode, limits: Limits
+) -> Optional[str]:
+  """The picture does not stand still for long.
+
+  It does if the emulator or the agent hangs; a few seconds are usual, such as
+  before a ball is served.
+  """
+  del limits  # The same for all logs.
+  changes = np.flatnonzero(np.diff(episode.checksums.astype(np.int64)))
+  starts = np.append(0, changes + 1)
+  lengths = np.diff(np.append(starts, len(episode.checksums)))
+  longest = np.argmax(lengths)
+  if lengths[longest] < FROZEN_STEPS:
+    return None
+  return (
+      f'it shows the same frame {lengths[longest]} times in a row from step '
+      f'{starts[longest]} on'
+  )
 
 
 RULES = (
@@ -136,17 +179,26 @@ RULES = (
     starts_without_padding,
     has_no_padding_inside,
 )
+CAUTIONS = (frames_are_not_black, frames_change)
 
 
 def violations(
     episode: schema.EncodedEpisode, limits: Limits
 ) -> dict[str, str]:
   """What is wrong with an episode, by the name of the rule it breaks."""
-  found = {}
-  for rule in RULES:
-    message = rule(episode, limits)
-    if message is not None:
-      found[rule.__name__] = message
-    if rule is lengths_agree and found:
-      break  # The other rules compare columns.
-  return found
+  # The other rules compare columns.
+  return _apply((lengths_agree,), episode, limits) or _apply(
+      RULES, episode, limits
+  )
+
+
+def cautions(episode: schema.EncodedEpisode, limits: Limits) -> dict[str, str]:
+  """What is odd about an episode that keeps all rules, in the same form."""
+  return _apply(CAUTIONS, episode, limits)
+
+
+def _apply(
+    rules: Sequence[Callable[..., Optional[str]]], *arguments: Any
+) -> dict[str, str]:
+  found = ((rule.__name__, rule(*arguments)) for rule in rules)
+  return {name: message for name, message in found if message is not None}

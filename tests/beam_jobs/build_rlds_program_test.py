@@ -32,7 +32,7 @@ def test_converts(log, tmp_path, capsys):
   flags = _flags(log, tmp_path, '--game=SpaceInvaders', '--run=3')
   assert build_rlds.main(flags) == 0
   output = capsys.readouterr()
-  assert 'SpaceInvaders_run_3/1.0.0: 1 episodes, 15 trans' in output.out
+  assert 'SpaceInvaders_run_3/1.1.0: 1 episodes, 15 trans' in output.out
   assert '1 of 1 shards to write: 15 transitions from 0.0 MB' in output.err
 
 

@@ -17,7 +17,7 @@ from rrl_pipeline.beam_jobs import work_directory
 ROOT = pathlib.Path(__file__).parents[2]
 LOG = ROOT / 'tests' / 'testdata' / 'dopamine' / 'wrapped' / 'checkpoints'
 NUM_SHARDS = 8
-VERSION = pathlib.Path('atari_replay', 'Pong_run_1', '1.0.0')
+VERSION = pathlib.Path('atari_replay', 'Pong_run_1', '1.1.0')
 
 
 def _config(data_dir, **changes):
@@ -84,7 +84,7 @@ def test_killed_job_goes_on(tmp_path, undisturbed, monkeypatch):
   build_rlds.convert(_config(tmp_path))
   assert len(converted) == NUM_SHARDS - len(finished)
   assert _bytes_of(tmp_path / VERSION) == undisturbed
-  assert os.listdir(tmp_path / VERSION.parent) == ['1.0.0']
+  assert os.listdir(tmp_path / VERSION.parent) == ['1.1.0']
 
 
 @pytest.mark.parametrize('units_before', [0, 3, NUM_SHARDS])

@@ -61,7 +61,7 @@ def test_dataset_equals_the_truth(
           checkpoints=checkpoints, num_shards=num_shards,
       )
   )
-  assert summary.path == str(tmp_path / 'atari_replay' / 'Pong_run_1' / '1.0.0')
+  assert summary.path == str(tmp_path / 'atari_replay' / 'Pong_run_1' / '1.1.0')
   assert (summary.episodes, summary.transitions) == (episodes, transitions)
   # All of these episodes ended in a terminal state.
   assert summary.steps == transitions + episodes
@@ -89,7 +89,7 @@ def test_dataset_equals_the_truth(
     assert episode[schema.END_KIND] == b'terminal'
     found += 1
   assert found == episodes
-  assert os.listdir(os.path.dirname(summary.path)) == ['1.0.0']
+  assert os.listdir(os.path.dirname(summary.path)) == ['1.1.0']
 
 
 @pytest.fixture(name='rng')
@@ -202,7 +202,7 @@ def test_dataset_of_other_options_is_not_overwritten(log, tmp_path):
   build_rlds.convert(_config(log, tmp_path / 'data'))
   with pytest.raises(
       work_directory.OtherJobError,
-      match='1.0.0 was made with other options: num_shards was None and is 2',
+      match='1.1.0 was made with other options: num_shards was None and is 2',
   ):
     build_rlds.convert(_config(log, tmp_path / 'data', num_shards=2))
 
@@ -217,7 +217,7 @@ def test_dataset_of_another_log_is_not_overwritten(log, tmp_path, rng):
 
 
 def test_dataset_of_another_program_is_not_overwritten(log, tmp_path):
-  version_dir = tmp_path / 'data' / 'atari_replay' / 'Pong_run_1' / '1.0.0'
+  version_dir = tmp_path / 'data' / 'atari_replay' / 'Pong_run_1' / '1.1.0'
   version_dir.mkdir(parents=True)
   with pytest.raises(
       work_directory.OtherJobError, match='was not made by this program'

@@ -44,7 +44,7 @@ def test_loads_by_name_with_the_package(data_dir):
       'atari_replay/Pong_run_7', data_dir=data_dir, split='train',
       with_info=True,
   )
-  assert info.full_name == 'atari_replay/Pong_run_7/1.0.0'
+  assert info.full_name == 'atari_replay/Pong_run_7/1.1.0'
   assert info.splits['train'].num_examples == 12
   assert [
       episode[schema.UID].numpy().decode() for episode in dataset
@@ -81,8 +81,8 @@ def test_tfds_builds_equal_records(data_dir, tmp_path):
           manual_dir=LOG, try_download_gcs=False
       )
   )
-  ours = data_dir / 'atari_replay' / 'Pong_run_7' / '1.0.0'
-  theirs = tmp_path / 'atari_replay' / 'Pong_run_7' / '1.0.0'
+  ours = data_dir / 'atari_replay' / 'Pong_run_7' / '1.1.0'
+  theirs = tmp_path / 'atari_replay' / 'Pong_run_7' / '1.1.0'
   assert _records(theirs) == _records(ours)
   assert (theirs / 'features.json').read_bytes() == (
       ours / 'features.json'
@@ -99,7 +99,7 @@ def test_tfds_command_builds_the_folder(tmp_path):
       ],
       check=True, capture_output=True, env={**os.environ, 'PYTHONPATH': ROOT},
   )
-  version_dir = tmp_path / 'atari_replay' / 'SpaceInvaders_run_2' / '1.0.0'
+  version_dir = tmp_path / 'atari_replay' / 'SpaceInvaders_run_2' / '1.1.0'
   assert len(_records(version_dir)) == 12
 
 
@@ -118,7 +118,7 @@ def test_broken_episode_stops_tfds(tmp_path, monkeypatch):
 def test_any_game_and_run(name, tmp_path):
   builder = atari_replay.Builder(config=name, data_dir=tmp_path)
   assert builder.builder_config.name == name
-  assert builder.info.full_name == f'atari_replay/{name}/1.0.0'
+  assert builder.info.full_name == f'atari_replay/{name}/1.1.0'
 
 
 def test_name_of_another_kind(tmp_path):

@@ -7,11 +7,13 @@ import struct
 import google_crc32c
 import numpy as np
 import PIL.Image
+import pytest
 
 from rrl_pipeline import types
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import encoding
 from rrl_pipeline.rlds import png
+from rrl_pipeline.rlds import schema
 
 
 def _stream(frames, block_sizes):
@@ -37,6 +39,9 @@ def test_frames_are_encoded_in_order():
   ]
   np.testing.assert_array_equal(decoded, frames)
   assert episode.is_blank.tolist() == [True] + [False] * 4 + [True, False]
+  assert episode.checksums.tolist() == [
+      google_crc32c.value(frame.tobytes()) for frame in frames
+  ]
   assert episode.actions.tolist() == list(range(7))
   assert episode.span.length == 7
 
@@ -52,3 +57,46 @@ def test_content_hash_is_what_the_schema_says():
   for block_sizes in ([5], [1, 4], [2, 2, 1]):
     episode = encoding.encode(_stream(frames, block_sizes), encoder)
     assert episode.content_sha256 == expected.hexdigest()
+
+
+def test_raw_frames_are_their_bytes():
+  frames = np.random.default_rng(0).integers(0, 256, (5, 4, 6), np.uint8)
+  encoder = encoding.make_encoder(schema.RAW, (4, 6), png.ZLIB)
+  episode = encoding.encode(_stream(frames, [2, 3]), encoder)
+  assert episode.frames == [frame.tobytes() for frame in frames]
+  assert encoder.blank == np.zeros((4, 6), np.uint8).tobytes()
+
+
+def test_every_encoding_gives_the_same_content_hash():
+  frames = np.random.default_rng(0).integers(0, 256, (5, 4, 6), np.uint8)
+  hashes = {
+      encoding.encode(
+          _stream(frames, [5]), encoding.make_encoder(name, (4, 6), png.ZLIB)
+      ).content_sha256
+      for name in schema.ENCODINGS
+  }
+  assert len(hashes) == 1
+
+
+def test_blocks_of_another_layout():
+  """Frames that do not lie one after the other in memory."""
+  frames = np.random.default_rng(0).integers(0, 256, (5, 6, 4), np.uint8)
+  transposed = frames.transpose(0, 2, 1)
+  for name in schema.ENCODINGS:
+    encoder = encoding.make_encoder(name, (4, 6), png.ZLIB)
+    copied = encoding.encode(_stream(transposed.copy(), [5]), encoder)
+    viewed = encoding.encode(_stream(transposed, [5]), encoder)
+    assert copied.frames == viewed.frames
+    assert copied.content_sha256 == viewed.content_sha256
+
+
+def test_a_checksum_alone_makes_no_frame_blank(monkeypatch):
+  frames = np.ones((2, 4, 6), np.uint8)
+  monkeypatch.setattr(google_crc32c, 'value', lambda _: 7)
+  encoder = encoding.make_encoder(schema.RAW, (4, 6), png.ZLIB)
+  assert not encoding.encode(_stream(frames, [2]), encoder).is_blank.any()
+
+
+def test_unknown_encoding():
+  with pytest.raises(ValueError, match="'jpeg'; expected 'png' or 'raw'"):
+    encoding.make_encoder('jpeg', (4, 6), png.ZLIB)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import rlds
+import tensorflow_datasets as tfds
 from tensorflow_datasets.rl_unplugged import atari_utils
 
 from rrl_pipeline import types
@@ -10,8 +11,11 @@ from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import schema
 
 
-def _episode(end, complete_start=True, rewards=(1.0, 0.0, -1.0)):
+def _episode(
+    end, complete_start=True, rewards=(1.0, 0.0, -1.0), final_observation=False
+):
   length = len(rewards)
+  num_frames = length + final_observation
   return schema.EncodedEpisode(
       span=reader.EpisodeSpan(
           checkpoint_id=2,
@@ -21,11 +25,15 @@ def _episode(end, complete_start=True, rewards=(1.0, 0.0, -1.0)):
           padding=3,
           end=end,
           complete_start=complete_start,
+          source='observations.gz',
+          first_slot=77,
+          has_final_observation=final_observation,
       ),
-      frames=[b'o%d' % t for t in range(length)],
+      frames=[b'o%d' % t for t in range(num_frames)],
       actions=np.array([4, 5, 3][:length], np.int32),
       rewards=np.array(rewards, np.float32),
-      is_blank=np.zeros(length, bool),
+      checksums=np.zeros(num_frames, np.uint32),
+      is_blank=np.zeros(num_frames, bool),
       content_sha256='ab12',
   )
 
@@ -98,6 +106,38 @@ def test_cut_episode_ends_in_its_last_real_observation(end):
   assert record[schema.DROPPED_FINAL_REWARD] == -1
 
 
+@pytest.mark.parametrize('end', list(types.EpisodeEnd))
+def test_logged_final_observation_is_the_last_step(end):
+  """Then nothing is made up and nothing dropped."""
+  record = _record(end, final_observation=True)
+  steps = record[schema.STEPS]
+  is_terminal = end is types.EpisodeEnd.TERMINAL
+  assert steps[schema.OBSERVATION] == [b'o0', b'o1', b'o2', b'o3']
+  assert steps[schema.ACTION].tolist() == [4, 5, 3, 0]
+  assert steps[schema.REWARD].tolist() == [1, 0, -1, 0]
+  assert steps[schema.DISCOUNT].tolist() == (
+      [1, 1, 0, 0] if is_terminal else [1, 1, 1, 1]
+  )
+  assert steps[schema.IS_LAST].tolist() == [False, False, False, True]
+  assert steps[schema.IS_TERMINAL].tolist() == [False] * 3 + [is_terminal]
+  assert record[schema.NUM_STEPS] == 4
+  assert not record[schema.LAST_OBSERVATION_SYNTHETIC]
+  assert record[schema.DROPPED_FINAL_ACTION] == schema.NO_ACTION
+  assert record[schema.DROPPED_FINAL_REWARD] == 0
+
+
+def test_encodings_differ_only_in_how_a_frame_is_stored():
+  as_png = schema.atari_features('png')
+  raw = schema.atari_features('raw')
+  assert repr(raw.get_tensor_info()) == repr(as_png.get_tensor_info())
+  assert isinstance(
+      raw[schema.STEPS].feature[schema.OBSERVATION], tfds.features.Tensor
+  )
+  assert repr(schema.atari_features()) == repr(as_png)
+  with pytest.raises(ValueError, match="'jpeg'; expected 'png' or 'raw'"):
+    schema.atari_features('jpeg')
+
+
 def test_episode_without_its_start_has_no_first_step():
   record = _record(types.EpisodeEnd.TERMINAL, complete_start=False)
   assert not record[schema.STEPS][schema.IS_FIRST].any()
@@ -120,6 +160,8 @@ def test_provenance():
   assert record[schema.CHECKPOINT_ID] == 2
   assert record[schema.EPISODE_ID] == 5
   assert record[schema.FIRST_ADD_INDEX] == 103
+  assert record[schema.SOURCE] == 'observations.gz'
+  assert record[schema.FIRST_SLOT] == 77
   assert record[schema.CONTENT_SHA256] == 'ab12'
   assert record[schema.UID] == 'name'
   assert schema.uid('atari_replay', 'Pong_run_1', _episode(
@@ -136,6 +178,9 @@ def test_episode_itself_is_left_as_it_is():
 
 def test_config_name():
   assert schema.config_name('SpaceInvaders', 3) == 'SpaceInvaders_run_3'
+  assert schema.config_name('Pong', 1, 'raw') == 'Pong_run_1_raw'
+  match = schema.CONFIG_NAME_PATTERN.match('Pong_run_1_raw')
+  assert match.groupdict() == {'game': 'Pong', 'run': '1', 'encoding': 'raw'}
 
 
 @pytest.mark.parametrize(

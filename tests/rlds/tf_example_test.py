@@ -15,10 +15,11 @@ from rrl_pipeline.testing import replay_logs
 
 @pytest.mark.parametrize('end', list(types.EpisodeEnd))
 @pytest.mark.parametrize('length', [1, 6])
-def test_equal_to_the_serializer_of_tfds(end, length):
+@pytest.mark.parametrize('frame_encoding', schema.ENCODINGS)
+def test_equal_to_the_serializer_of_tfds(end, length, frame_encoding):
   logged = replay_logs.random_episode(np.random.default_rng(0), length, end=end)
   span = reader.EpisodeSpan(1, 2, 33, length, 3, end, complete_start=False)
-  encoder = png.PngEncoder((84, 84), png.ZLIB)
+  encoder = encoding.make_encoder(frame_encoding, (84, 84), png.ZLIB)
   episode = encoding.encode(
       reader.EpisodeStream(
           span, logged.actions, logged.rewards, iter([logged.observations])
@@ -26,11 +27,20 @@ def test_equal_to_the_serializer_of_tfds(end, length):
       encoder,
   )
   record = schema.to_record(episode, 'dataset/Größe_1', encoder.blank)
-  features = schema.atari_features()
+  features = schema.atari_features(frame_encoding)
   serializer = tfds.core.example_serializer.ExampleSerializer(
       features.get_serialized_info()
   )
-  expected = serializer.serialize_example(features.encode_example(record))
+  raw = dict(record)
+  if frame_encoding == schema.RAW:  # TFDS takes such frames as arrays.
+    raw[schema.STEPS] = {
+        **record[schema.STEPS],
+        schema.OBSERVATION: [
+            np.frombuffer(frame, np.uint8).reshape(84, 84, 1)
+            for frame in record[schema.STEPS][schema.OBSERVATION]
+        ],
+    }
+  expected = serializer.serialize_example(features.encode_example(raw))
   found = tf_example.serialize(record)
   assert tf_example.parse(found) == tf_example.parse(expected)
 

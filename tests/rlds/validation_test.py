@@ -16,6 +16,7 @@ GOOD = schema.EncodedEpisode(
     frames=[b'png'] * 8,
     actions=np.array([0, 1, 2, 3, 4, 5, 0, 0], np.int32),
     rewards=np.array([0, 1, -1, 0, 0, 0, 0, 0], np.float32),
+    checksums=np.arange(8, dtype=np.uint32),
     is_blank=np.zeros(8, bool),
     content_sha256='',
 )
@@ -41,12 +42,14 @@ def test_good_episode():
         (
             dict(frames=[b'png'] * 7),
             'lengths_agree',
-            'it has 7 frames, 8 actions, 8 rewards; expected 8 of each',
+            'it has 7 frames, 8 actions, 8 rewards; expected 8 frames, 8 actions, '
+            '8 rewards',
         ),
         (
             dict(rewards=GOOD.rewards[:5]),
             'lengths_agree',
-            'it has 8 frames, 8 actions, 5 rewards; expected 8 of each',
+            'it has 8 frames, 8 actions, 5 rewards; expected 8 frames, 8 actions, '
+            '8 rewards',
         ),
         (
             dict(actions=GOOD.actions.astype(np.float32)),
@@ -130,12 +133,82 @@ def test_black_phase_is_allowed_where_all_ends_are_marked():
   assert not _violations(LIMITS, **_quiet([3, 4, 5, 6]))
 
 
+def test_final_observation_is_one_more_frame():
+  span = dataclasses.replace(GOOD.span, has_final_observation=True)
+  whole = dict(
+      span=span,
+      frames=[b'png'] * 9,
+      checksums=np.arange(9, dtype=np.uint32),
+      is_blank=np.zeros(9, bool),
+  )
+  assert not _violations(**whole)
+  assert _violations(**{**whole, 'frames': GOOD.frames}) == {
+      'lengths_agree': (
+          'it has 8 frames, 8 actions, 8 rewards; expected 9 frames, 8 '
+          'actions, 8 rewards'
+      )
+  }
+
+
+def test_episode_without_steps_is_refused():
+  span = dataclasses.replace(GOOD.span, length=0)
+  none = np.zeros(0, np.float32)
+  assert list(
+      _violations(span=span, frames=[], actions=none, rewards=none)
+  ) == ['lengths_agree']
+
+
+def _cautions(**changes):
+  return validation.cautions(dataclasses.replace(GOOD, **changes), LIMITS)
+
+
+def test_black_frames_are_odd_but_no_fault():
+  changes = dict(is_blank=_with(GOOD.is_blank, [2, 5], True))
+  assert not _violations(**changes)
+  assert _cautions(**changes) == {
+      'frames_are_not_black': (
+          '2 of its frames are black: the first is of step 2'
+      )
+  }
+
+
+def _frozen(start, count, length=400):
+  """An episode that shows one frame `count` times."""
+  checksums = np.arange(length, dtype=np.uint32)
+  checksums[start : start + count] = start
+  return dict(
+      span=dataclasses.replace(GOOD.span, length=length),
+      frames=[b'png'] * length,
+      actions=np.zeros(length, np.int32),
+      rewards=np.zeros(length, np.float32),
+      checksums=checksums,
+      is_blank=np.zeros(length, bool),
+  )
+
+
+@pytest.mark.parametrize('start', [0, 17, 250])
+def test_frozen_frames_are_odd_but_no_fault(start):
+  changes = _frozen(start, validation.FROZEN_STEPS)
+  assert not _violations(**changes)
+  assert _cautions(**changes) == {
+      'frames_change': (
+          f'it shows the same frame 150 times in a row from step {start} on'
+      )
+  }
+
+
+@pytest.mark.parametrize('start', [0, 17, 251])
+def test_short_stops_are_usual(start):
+  assert not _cautions(**_frozen(start, validation.FROZEN_STEPS - 1))
+  assert not _cautions()
+
+
 def test_every_rule_is_applied():
   functions = {
       value
-      for value in vars(validation).values()
-      if callable(value) and getattr(value, '__module__', '') == (
-          validation.__name__
-      ) and not value.__name__.startswith('_')
-  } - {validation.Limits, validation.violations}
-  assert set(validation.RULES) == functions
+      for name, value in vars(validation).items()
+      if callable(value)
+      and getattr(value, '__module__', '') == validation.__name__
+      and not name.startswith('_')
+  } - {validation.Limits, validation.violations, validation.cautions}
+  assert {*validation.RULES, *validation.CAUTIONS} == functions
