@@ -10,7 +10,6 @@ Beam, for example --runner=FlinkRunner, or --direct_num_workers=8
 
 import argparse
 import dataclasses
-import difflib
 import importlib
 import logging
 import os
@@ -20,64 +19,27 @@ from typing import Any, Mapping, Optional, Sequence
 
 import tensorflow_datasets as tfds
 
+from rrl_pipeline.beam_jobs import conversion_config
 from rrl_pipeline.beam_jobs import conversion_plan
 from rrl_pipeline.beam_jobs import execution
 from rrl_pipeline.beam_jobs import finalize
+from rrl_pipeline.beam_jobs import job_flags
+from rrl_pipeline.beam_jobs import provenance
 from rrl_pipeline.beam_jobs import transforms
 from rrl_pipeline.beam_jobs import work_directory
-from rrl_pipeline.logs import dopamine
+from rrl_pipeline.logs import formats
 from rrl_pipeline.logs import reader
-from rrl_pipeline.rlds import png
+from rrl_pipeline.rlds import record_files
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import validation
+
+BuildRldsConfig = conversion_config.BuildRldsConfig
 
 # The dataset is a plug-in of this job, known by name as to TFDS itself: it lies
 # a layer above.
 _BUILDER_MODULE = (
     'rrl_pipeline.datasets.atari_replay.atari_replay_dataset_builder'
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class BuildRldsConfig:
-  """A conversion.
-
-  Attributes:
-    log_dir: folder of a Dopamine replay log.
-    data_dir: folder of TFDS datasets to convert into.
-    game: in CamelCase, as in 'SpaceInvaders'.
-    run: number of the training run.
-    checkpoints: 'latest', 'all' or numbers, as in '0,2'.
-    num_shards: how many files to make; None for one per half million steps.
-    stack_size: frames that the agent stacked.
-    num_actions: how many actions the game has, at most.
-    png_compressor: 'isal' (fast), 'zlib' (small) or 'auto': isal if installed.
-    max_rejected_fraction: of the episodes, that may break a rule and be left
-      out before that is an error.
-  """
-
-  log_dir: str
-  data_dir: str
-  game: str = 'Pong'
-  run: int = 1
-  checkpoints: str = 'latest'
-  num_shards: Optional[int] = None
-  stack_size: int = 4
-  num_actions: int = 18
-  png_compressor: str = 'auto'
-  max_rejected_fraction: float = 0.0
-
-  def __post_init__(self):
-    schema.config_name(self.game, self.run)  # Checks both.
-    if self.num_actions < 1:
-      raise ValueError(
-          f'num_actions is {self.num_actions}; expected at least 1'
-      )
-    if not 0 <= self.max_rejected_fraction <= 1:
-      raise ValueError(
-          f'max_rejected_fraction is {self.max_rejected_fraction}; expected 0 '
-          'to 1'
-      )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +53,7 @@ class Summary:
     steps: RLDS steps of those episodes.
     num_bytes: size of the records.
     rejected_episodes: left out because they broke a rule.
+    odd_episodes: kept, but worth a look.
     padding: entries of the log that are padding.
     left_out: entries that the log's ring had overwritten.
   """
@@ -101,6 +64,7 @@ class Summary:
   steps: int
   num_bytes: int
   rejected_episodes: int
+  odd_episodes: int
   padding: int
   left_out: int
 
@@ -108,7 +72,7 @@ class Summary:
     return (
         f'{self.path}: {self.episodes} episodes, {self.transitions} '
         f'transitions, {self.steps} steps, {self.num_bytes / 1e6:.1f} MB; '
-        f'{self.rejected_episodes} episodes rejected'
+        f'{self.rejected_episodes} episodes rejected, {self.odd_episodes} odd'
     )
 
 
@@ -123,6 +87,7 @@ def convert(
 
   Raises:
     reader.LogError: if the log cannot be read.
+    ValueError: if an option does not fit the log, the game or the runner.
     work_directory.OtherJobError: if the output was made with other options.
     work_directory.BusyError: if another process converts to the same output.
     finalize.TooManyRejectedError: if too many episodes broke a rule.
@@ -130,10 +95,9 @@ def convert(
     execution.BeamJobError: if the Beam job failed.
   """
   runner_args = execution.runner_args(pipeline_args)
-  log_reader = dopamine.DopamineReader(
-      dopamine.DopamineLogConfig(
-          config.log_dir, config.checkpoints, config.stack_size
-      )
+  detection = _detect(config)
+  log_reader = formats.open_reader(
+      dataclasses.replace(config.log(), log_format=detection.log_format)
   )
   index = log_reader.index()
   if index.frame_shape != schema.ATARI_FRAME_SHAPE:
@@ -141,170 +105,146 @@ def convert(
         f'the frames of {config.log_dir} are {index.frame_shape}; '
         f'{schema.ATARI_DATASET} holds frames of {schema.ATARI_FRAME_SHAPE}'
     )
-  identity = _identify(config, index)
-  builder = _builder_module().Builder(
-      config=schema.config_name(config.game, config.run),
-      data_dir=config.data_dir,
-  )
-  version_dir = os.fspath(builder.data_path)
-  summary = _finished(version_dir, identity)
-  if summary is not None:
-    return summary
+  identity = provenance.identify(config, detection.log_format, index)
+  version_dir = os.fspath(_make_builder(config).data_path)
+  totals = provenance.check_finished(version_dir, identity)
+  if totals is not None:
+    return Summary(path=version_dir, **totals)
   work = work_directory.WorkDirectory.beside(version_dir)
   with work.locked():
     # Another process may have finished between the look and the lock.
-    summary = _finished(version_dir, identity)
-    if summary is None:
+    totals = provenance.check_finished(version_dir, identity)
+    if totals is None:
       if work.begin(identity.options, identity.sources):
         execution.say(
             f'the log has changed since {work.root} was begun: starting anew'
         )
-      for warning in index.warnings:
-        execution.say(f'warning: {warning}')
+      for line in (detection.reason, *_warnings(config, index)):
+        execution.say(line)
+      # TFDS accepts no other format for a dataset that is there.
+      builder = _make_builder(config, file_format=config.file_format)
       manifests = _write_shards(
           config, identity, builder, work, log_reader, index, runner_args
       )
-      summary = _publish(config, identity, builder, work, index, manifests)
+      totals = _totals(index, manifests)
+      finalize.write_cautions(work, manifests)
+      finalize.publish(
+          builder, work, manifests, config.file_format,
+          provenance.metadata(identity, detection, index, manifests, totals),
+      )
     shutil.rmtree(work.root)
-  return summary
+  return Summary(path=version_dir, **totals)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Identity:
-  """What decides the contents of a dataset.
-
-  Attributes:
-    options: of the conversion.
-    sources: the log's files, by checkpoint.
-  """
-
-  options: dict[str, Any]
-  sources: dict[str, Any]
-
-
-def _identify(config: BuildRldsConfig, index: reader.LogIndex) -> _Identity:
-  compressor = config.png_compressor
-  if compressor == 'auto':
-    compressor = png.default_compressor()
-  return _Identity(
-      options={
-          'checkpoints': ','.join(map(str, index.checkpoints)),
-          'num_shards': config.num_shards,
-          'stack_size': config.stack_size,
-          'num_actions': config.num_actions,
-          'png_compressor': compressor,
-          'record_format': schema.RECORD_FORMAT,
-      },
-      sources={
-          str(number): [dataclasses.asdict(file) for file in files]
-          for number, files in index.sources.items()
-      },
+def _make_builder(
+    config: BuildRldsConfig, **kwargs: Any
+) -> tfds.core.DatasetBuilder:
+  return importlib.import_module(_BUILDER_MODULE).Builder(
+      config=config.builder_config(), data_dir=config.data_dir, **kwargs
   )
+
+
+def _detect(config: BuildRldsConfig) -> formats.Detection:
+  """The format of the log, as the user says or as the files look."""
+  if config.log_format == formats.AUTO:
+    return formats.detect(config.log_dir)
+  return formats.Detection(
+      config.log_format, f'{config.log_dir} is read as {config.log_format}.'
+  )
+
+
+def _warnings(config: BuildRldsConfig, index: reader.LogIndex) -> list[str]:
+  """What the user should know before."""
+  warnings = [f'warning: {warning}' for warning in index.warnings]
+  warnings += [f'not in the log: {loss}' for loss in index.losses]
+  if (config.frame_encoding, config.file_format) == (
+      schema.RAW, record_files.TFRECORD
+  ):
+    warnings.append(
+        'warning: raw frames in tfrecord take 7 KB a step; '
+        '--file_format=array_record compresses them'
+    )
+  return warnings
 
 
 def _write_shards(
     config: BuildRldsConfig,
-    identity: _Identity,
+    identity: provenance.Identity,
     builder: tfds.core.DatasetBuilder,
     work: work_directory.WorkDirectory,
     log_reader: reader.LogReader,
     index: reader.LogIndex,
     runner_args: Sequence[str],
 ) -> list[dict[str, Any]]:
-  """Writes the shards that are not there yet; returns the manifests of all."""
+  """Writes the shards that are not there yet; returns the manifests of all.
+
+  Whether an episode equals one of another shard is known only when all are
+  written. Shards that hold such an episode are then written again without it.
+  """
+  options = identity.options
   job = transforms.ConversionJob(
       # By number: a checkpoint that is written meanwhile changes nothing.
-      log=dopamine.DopamineLogConfig(
-          config.log_dir, identity.options['checkpoints'], config.stack_size
+      log=dataclasses.replace(
+          config.log(),
+          log_format=options['log_format'],
+          checkpoints=options['checkpoints'],
       ),
       work_dir=work.root,
       dataset=builder.name,
       config=builder.builder_config.name,
-      compressor=identity.options['png_compressor'],
+      file_format=config.file_format,
+      frame_encoding=config.frame_encoding,
+      compressor=config.compressor(),
       limits=validation.Limits(
-          config.num_actions, config.stack_size, index.ends_marked
+          options['num_actions'], config.stack_size, index.ends_marked
       ),
   )
-  units = conversion_plan.plan_units(
-      index.spans,
-      config.num_shards,
-      builder.name,
-      _builder_module().SPLIT,
-      conversion_plan.fingerprint(identity.options, identity.sources),
+  layout = conversion_plan.ShardLayout(
+      job.dataset, config.file_format, config.split_by_checkpoint
   )
-  execution.convert_units(job, units, log_reader, index, runner_args)
-  return finalize.collect_manifests(work, units, index)
+  duplicates = work_directory.read_json(work.duplicates) or {}
+  while True:
+    units = conversion_plan.plan_units(
+        index.spans,
+        config.num_shards,
+        layout,
+        conversion_plan.fingerprint(options, identity.sources),
+        duplicates,
+    )
+    execution.convert_units(job, units, log_reader, index, runner_args)
+    manifests = finalize.collect_manifests(
+        work, units, index, config.file_format
+    )
+    found = finalize.find_duplicates(units, manifests)
+    finalize.check_rejected(
+        work,
+        finalize.rejected(units, manifests, found),
+        len(index.spans),
+        config.max_rejected_fraction,
+    )
+    if not found:
+      return manifests
+    duplicates = {
+        unit: {**duplicates.get(unit, {}), **found.get(unit, {})}
+        for unit in {**duplicates, **found}
+    }
+    work_directory.write_json(work.duplicates, duplicates)
 
 
-def _publish(
-    config: BuildRldsConfig,
-    identity: _Identity,
-    builder: tfds.core.DatasetBuilder,
-    work: work_directory.WorkDirectory,
-    index: reader.LogIndex,
-    manifests: Sequence[Mapping[str, Any]],
-) -> Summary:
-  """Makes the shards a dataset, unless too many episodes broke a rule."""
-  rejected = finalize.write_rejects(
-      work, manifests, config.max_rejected_fraction
-  )
-  totals = {
+def _totals(
+    index: reader.LogIndex, manifests: Sequence[Mapping[str, Any]]
+) -> dict[str, int]:
+  """The counts of a `Summary`."""
+  return {
       'episodes': sum(m['episodes'] for m in manifests),
       'transitions': sum(m['transitions'] for m in manifests),
       'steps': sum(m['steps'] for m in manifests),
       'num_bytes': sum(m['record_bytes'] for m in manifests),
-      'rejected_episodes': rejected,
+      'rejected_episodes': sum(len(m['rejected']) for m in manifests),
+      'odd_episodes': sum(len(m['cautions']) for m in manifests),
       'padding': index.accounting.padding,
       'left_out': index.accounting.left_out,
   }
-  summary = Summary(path=os.fspath(builder.data_path), **totals)
-  finalize.publish(
-      builder,
-      _builder_module().SPLIT,
-      work,
-      manifests,
-      metadata={
-          'options': identity.options,
-          'sources': identity.sources,
-          'totals': totals,
-          'shards': [
-              {name: m[name] for name in ('shard', 'file_bytes', 'sha256')}
-              for m in manifests
-          ],
-          'log': dict(index.metadata),
-          'warnings': list(index.warnings),
-      },
-  )
-  return summary
-
-
-def _builder_module() -> Any:
-  return importlib.import_module(_BUILDER_MODULE)
-
-
-def _finished(version_dir: str, identity: _Identity) -> Optional[Summary]:
-  """The summary of a dataset that is complete, None if there is none.
-
-  Raises:
-    work_directory.OtherJobError: if it was made otherwise.
-  """
-  if not os.path.exists(version_dir):
-    return None
-  metadata = finalize.published_metadata(version_dir)
-  if metadata is None:
-    raise work_directory.OtherJobError(
-        f'{version_dir} exists, but was not made by this program; convert to '
-        'another --data_dir or --run, or delete it'
-    )
-  work_directory.check_options(
-      metadata['options'], identity.options, version_dir
-  )
-  if metadata['sources'] != identity.sources:
-    raise work_directory.OtherJobError(
-        f'{version_dir} was made from another version of the log; convert to '
-        'another --data_dir or --run, or delete that folder to convert again'
-    )
-  return Summary(path=version_dir, **metadata['totals'])
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -314,17 +254,21 @@ def _make_parser() -> argparse.ArgumentParser:
       allow_abbrev=False,
   )
   for name, text in (
-      ('log_dir', 'folder of a Dopamine replay log'),
+      ('log_dir', 'folder of a replay log'),
       ('data_dir', 'folder of TFDS datasets to convert into'),
   ):
     parser.add_argument(f'--{name}', required=True, help=text)
   for name, kind, text in (
       ('game', str, "in CamelCase, as in 'SpaceInvaders'"),
       ('run', int, 'number of the training run'),
+      ('log_format', str, f"'auto' or one of {', '.join(formats.FORMATS)}"),
       ('checkpoints', str, "'latest', 'all' or numbers, as in '0,2'"),
-      ('num_shards', int, 'files to make; by default one per 500000 steps'),
       ('stack_size', int, 'frames that the agent stacked'),
-      ('num_actions', int, 'how many actions the game has, at most'),
+      ('num_shards', int, 'files to make; by default one per 500000 steps'),
+      ('file_format', str, ' or '.join(record_files.FILE_FORMATS)),
+      ('frame_encoding', str, f"{' or '.join(schema.ENCODINGS)}; raw is meant "
+       'for array_record'),
+      ('num_actions', int, 'actions of the game; by default the emulator tells'),
       ('png_compressor', str, "'isal' (fast), 'zlib' (small) or 'auto'"),
       (
           'max_rejected_fraction',
@@ -336,19 +280,29 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         f'--{name}', type=kind, default=default, help=f'{text} ({default})'
     )
+  parser.add_argument(
+      '--split_by_checkpoint',
+      action='store_true',
+      help='make each checkpoint a split of its own: checkpoint_00, …',
+  )
+  limits = BuildRldsConfig.__dataclass_fields__['time_limit_steps'].default
+  parser.add_argument(
+      '--time_limit_steps',
+      type=int,
+      action='append',
+      help='length of episodes that a time limit ended, for logs that store '
+      f'such an end as terminal; may be given again {limits}',
+  )
   return parser
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
   """Runs the program; returns its exit code."""
-  parser = _make_parser()
-  flags, pipeline_args = parser.parse_known_args(argv)
-  ours = [f'--{name}' for name in vars(flags)]
-  for arg in pipeline_args:
-    # Beam ignores what it does not know, so a slip of the pen would go unseen.
-    similar = difflib.get_close_matches(arg.split('=')[0], ours, cutoff=0.85)
-    if similar:
-      parser.error(f'unknown flag {arg}; did you mean {similar[0]}?')
+  flags, pipeline_args = job_flags.parse(_make_parser(), argv)
+  if flags.time_limit_steps is None:
+    del flags.time_limit_steps
+  else:
+    flags.time_limit_steps = tuple(flags.time_limit_steps)
   logging.basicConfig(level=logging.WARNING)
   try:
     summary = convert(BuildRldsConfig(**vars(flags)), pipeline_args)

@@ -1,16 +1,19 @@
 """Divides a log into work units and says beforehand what they will cost."""
 
+import collections
 import dataclasses
 import hashlib
 import itertools
 import json
 import math
 import time
+import types
 from typing import Any, Mapping, Optional, Sequence
+import zlib
 
 from rrl_pipeline.beam_jobs import transforms
 from rrl_pipeline.logs import reader
-from rrl_pipeline.rlds import png
+from rrl_pipeline.rlds import record_files
 from rrl_pipeline.rlds import schema
 
 # A unit reads its checkpoint's frames from the start, since a gzip file cannot
@@ -19,13 +22,35 @@ _TRANSITIONS_PER_UNIT = 500_000
 # Fields other than the frame, and the framing of the record.
 _OTHER_BYTES_PER_TRANSITION = 25
 # Reading, checking, hashing and writing, beside encoding the frames.
-_SECONDS_PER_ENCODING_SECOND = 1.4
+_OTHER_SECONDS_PER_TRANSITION = 8e-6
 _START_SECONDS = 2.0
 
 
-def shard_name(dataset: str, split: str, index: int, count: int) -> str:
-  """The file name that TFDS expects of a shard."""
-  return f'{dataset}-{split}.tfrecord-{index:05d}-of-{count:05d}'
+@dataclasses.dataclass(frozen=True)
+class ShardLayout:
+  """How the shards of a dataset are named and divided into splits.
+
+  Attributes:
+    dataset: name of the dataset.
+    file_format: of the shards.
+    split_by_checkpoint: whether each checkpoint is a split of its own.
+  """
+
+  dataset: str
+  file_format: str
+  split_by_checkpoint: bool
+
+  def split(self, checkpoint: int) -> str:
+    """The split of a checkpoint's episodes, named as in `rlu_atari`."""
+    if not self.split_by_checkpoint:
+      return schema.SPLIT
+    return f'checkpoint_{checkpoint:02d}'
+
+  def shard(self, split: str, index: int, count: int) -> str:
+    """The file name that TFDS expects of a shard of a split."""
+    return (
+        f'{self.dataset}-{split}.{self.file_format}-{index:05d}-of-{count:05d}'
+    )
 
 
 def fingerprint(*values: Any) -> str:
@@ -37,9 +62,9 @@ def fingerprint(*values: Any) -> str:
 def plan_units(
     spans: Sequence[reader.EpisodeSpan],
     num_shards: Optional[int],
-    dataset: str,
-    split: str,
+    layout: ShardLayout,
     job_fingerprint: str,
+    duplicates: Mapping[str, Mapping[str, str]] = types.MappingProxyType({}),
 ) -> tuple[transforms.WorkUnit, ...]:
   """Divides episodes into units of about equal length.
 
@@ -49,9 +74,10 @@ def plan_units(
   Args:
     spans: episodes in their order.
     num_shards: how many units to make; None for one per half million steps.
-    dataset: name of the dataset.
-    split: name of the split.
+    layout: of the dataset.
     job_fingerprint: of the log and the options.
+    duplicates: by the number of a unit and the index of an episode in it, both
+      as JSON has them, the name of an earlier episode that it equals.
 
   Raises:
     ValueError: if `num_shards` is too small or too large for the log.
@@ -78,15 +104,24 @@ def plan_units(
       for group, count in zip(groups, counts)
       for part in _divide(group, count)
   ]
-  return tuple(
-      transforms.WorkUnit(
-          index=i,
-          shard=shard_name(dataset, split, i, len(parts)),
-          spans=part,
-          fingerprint=fingerprint(job_fingerprint, i, len(parts)),
-      )
-      for i, part in enumerate(parts)
-  )
+  splits = [layout.split(part[0].checkpoint_id) for part in parts]
+  counts = collections.Counter(splits)
+  seen = collections.Counter()
+  units = []
+  for i, (part, split) in enumerate(zip(parts, splits)):
+    in_unit = duplicates.get(str(i), {})
+    units.append(
+        transforms.WorkUnit(
+            index=i,
+            split=split,
+            shard=layout.shard(split, seen[split], counts[split]),
+            spans=part,
+            duplicates=tuple((int(n), name) for n, name in in_unit.items()),
+            fingerprint=fingerprint(job_fingerprint, i, len(parts), in_unit),
+        )
+    )
+    seen[split] += 1
+  return tuple(units)
 
 
 def _share_out(
@@ -138,26 +173,30 @@ class Cost:
 
 
 def estimate_cost(
+    job: transforms.ConversionJob,
     units: Sequence[transforms.WorkUnit],
     log_reader: reader.LogReader,
     sources: Mapping[int, Sequence[reader.SourceFile]],
-    compressor: str,
 ) -> Cost:
   """Encodes a few frames of the first unit to tell what all will take."""
-  encoder = png.PngEncoder(schema.ATARI_FRAME_SHAPE, compressor)
+  encoder = job.encoder()
   episodes = log_reader.read(units[0].spans[:1])
   block = next(next(episodes).frames)
   episodes.close()
   start = time.process_time()
-  frame_bytes = sum(len(encoder.encode(frame)) for frame in block)
-  seconds = time.process_time() - start
+  frames = encoder.encode_block(block)
+  frame_bytes = sum(map(len, frames)) / len(block)
+  if job.file_format == record_files.ARRAY_RECORD:
+    # It compresses by another method, which does about as well.
+    frame_bytes = len(zlib.compress(b''.join(frames))) / len(block)
+  seconds = (time.process_time() - start) / len(block)
   transitions = sum(unit.transitions for unit in units)
   return Cost(
       transitions=transitions,
       read_bytes=sum(f.size for files in sources.values() for f in files),
       write_bytes=int(
-          transitions * (frame_bytes / len(block) + _OTHER_BYTES_PER_TRANSITION)
+          transitions * (frame_bytes + _OTHER_BYTES_PER_TRANSITION)
       ),
       seconds=_START_SECONDS
-      + transitions * seconds / len(block) * _SECONDS_PER_ENCODING_SECOND,
+      + transitions * (seconds + _OTHER_SECONDS_PER_TRANSITION),
   )

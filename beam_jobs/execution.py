@@ -58,9 +58,7 @@ def convert_units(
   to_do = [u for u in units if not work.finished(u.index, u.fingerprint)]
   if not to_do:
     return
-  cost = conversion_plan.estimate_cost(
-      to_do, log_reader, index.sources, job.compressor
-  )
+  cost = conversion_plan.estimate_cost(job, to_do, log_reader, index.sources)
   free = shutil.disk_usage(job.work_dir).free
   say(
       f'{len(to_do)} of {len(units)} shards to write: '

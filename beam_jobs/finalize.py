@@ -1,6 +1,8 @@
 """Proves that shards hold what the log held, and makes them a TFDS dataset."""
 
+import collections
 import hashlib
+import itertools
 import json
 import os
 from typing import Any, Mapping, Optional, Sequence
@@ -11,11 +13,12 @@ from rrl_pipeline.beam_jobs import transforms
 from rrl_pipeline.beam_jobs import work_directory
 from rrl_pipeline.logs import atomic
 from rrl_pipeline.logs import reader
+from rrl_pipeline.rlds import record_files
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
-from rrl_pipeline.rlds import tfrecord
 
 _REJECTS_FILE = 'rejects.jsonl'
+_CAUTIONS_FILE = 'cautions.jsonl'
 METADATA_KEY = 'conversion'
 
 
@@ -27,7 +30,9 @@ class TooManyRejectedError(ValueError):
   """More episodes broke a rule than the user accepts."""
 
 
-def check_shard(path: str, manifest: Mapping[str, Any]) -> None:
+def check_shard(
+    path: str, file_format: str, manifest: Mapping[str, Any]
+) -> None:
   """Reads a shard back and compares it with its manifest.
 
   Beam's counters are no proof: they count attempts, and a runner was seen to
@@ -38,14 +43,14 @@ def check_shard(path: str, manifest: Mapping[str, Any]) -> None:
   """
   found = {'episodes': 0, 'steps': 0, 'transitions': 0, 'record_bytes': 0}
   try:
-    for record in tfrecord.read(path):
+    for record in record_files.read(path, file_format):
       feature = tf_example.parse(record).features.feature
       steps = feature[f'{schema.STEPS}/{schema.ACTION}'].int64_list.value
       found['episodes'] += 1
       found['steps'] += len(steps)
       found['transitions'] += feature[schema.EPISODE_LENGTH].int64_list.value[0]
       found['record_bytes'] += len(record)
-  except tfrecord.TFRecordError as error:
+  except record_files.RecordFileError as error:
     raise ReconciliationError(str(error)) from error
   with open(path, 'rb') as file:
     found['sha256'] = hashlib.file_digest(file, 'sha256').hexdigest()
@@ -64,6 +69,7 @@ def collect_manifests(
     work: work_directory.WorkDirectory,
     units: Sequence[transforms.WorkUnit],
     index: reader.LogIndex,
+    file_format: str,
 ) -> list[dict[str, Any]]:
   """The manifests of all units, after checking every shard and the sums.
 
@@ -78,7 +84,7 @@ def collect_manifests(
           f'the Beam job ended, but unit {unit.index} ({unit.shard}) was not '
           'written; give the same command again'
       )
-    check_shard(work.shard(unit.shard), manifest)
+    check_shard(work.shard(unit.shard), file_format, manifest)
     manifests.append(manifest)
   rejected = [r for manifest in manifests for r in manifest['rejected']]
   for name, found, expected in (
@@ -102,85 +108,169 @@ def collect_manifests(
   return manifests
 
 
-def write_rejects(
-    work: work_directory.WorkDirectory,
-    manifests: Sequence[Mapping[str, Any]],
-    max_rejected_fraction: float,
-) -> int:
-  """Lists the rejected episodes in a file, one JSON object in a line.
+def find_duplicates(
+    units: Sequence[transforms.WorkUnit], manifests: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, str]]:
+  """Episodes whose content an earlier episode has, in any shard.
 
   Returns:
-    Their number.
+    What `conversion_plan.plan_units` takes: by the number of the unit and the
+    index of the episode in it, which earlier episode it equals.
+  """
+  first = {}
+  found = collections.defaultdict(dict)
+  for unit, manifest in zip(units, manifests, strict=True):
+    hashes = manifest['content_sha256']
+    for i, (span, sha256) in enumerate(zip(unit.spans, hashes, strict=True)):
+      if sha256 is None:  # It was rejected.
+        continue
+      original = first.setdefault(sha256, span)
+      if original is not span:
+        found[str(unit.index)][str(i)] = str(original)
+  return dict(found)
+
+
+def rejected(
+    units: Sequence[transforms.WorkUnit],
+    manifests: Sequence[Mapping[str, Any]],
+    duplicates: Mapping[str, Mapping[str, str]],
+) -> list[dict[str, Any]]:
+  """Episodes that were left out, and duplicates that will be, by unit."""
+  found = []
+  for unit, manifest in zip(units, manifests, strict=True):
+    found.extend(manifest['rejected'])
+    found.extend(
+        transforms.finding(unit.spans[int(i)], transforms.duplicate(original))
+        for i, original in duplicates.get(str(unit.index), {}).items()
+    )
+  return found
+
+
+def check_rejected(
+    work: work_directory.WorkDirectory,
+    lines: Sequence[Mapping[str, Any]],
+    episodes: int,
+    max_rejected_fraction: float,
+) -> None:
+  """Lists the rejected episodes in a file, one JSON object in a line.
+
+  Args:
+    work: the folder with the shards.
+    lines: about them, as `transforms.finding` describes them.
+    episodes: number of all episodes of the log.
+    max_rejected_fraction: of them, that may be rejected.
 
   Raises:
-    TooManyRejectedError: if they are more than the given fraction, or all.
+    TooManyRejectedError: if more are rejected, or all.
   """
-  rejected = [r for manifest in manifests for r in manifest['rejected']]
-  path = os.path.join(work.dataset, _REJECTS_FILE)
-  if not rejected:
-    if os.path.exists(path):
-      os.remove(path)
-    return 0
-  with atomic.replacing(path) as file:
-    for line in rejected:
-      file.write(json.dumps(line, sort_keys=True).encode() + b'\n')
-  written = sum(manifest['episodes'] for manifest in manifests)
-  fraction = len(rejected) / (written + len(rejected))
-  if fraction > max_rejected_fraction or not written:
-    first = rejected[0]
+  path = work.shard(_REJECTS_FILE)
+  _write_lines(path, lines)
+  if not lines:
+    return
+  fraction = len(lines) / episodes
+  if fraction > max_rejected_fraction or len(lines) == episodes:
+    first = lines[0]
     raise TooManyRejectedError(
-        f'{len(rejected)} of {written + len(rejected)} episodes break a rule '
+        f'{len(lines)} of {episodes} episodes break a rule '
         f'({fraction:.2%}; --max_rejected_fraction={max_rejected_fraction:g}). '
         f'The first, episode {first["episode"]} of checkpoint '
         f'{first["checkpoint"]}: {"; ".join(first["reasons"].values())}. All '
         f'are listed in {path}'
     )
-  return len(rejected)
+
+
+def write_cautions(
+    work: work_directory.WorkDirectory, manifests: Sequence[Mapping[str, Any]]
+) -> None:
+  """Lists the odd episodes that were kept, like the rejected ones."""
+  _write_lines(
+      work.shard(_CAUTIONS_FILE),
+      [line for manifest in manifests for line in manifest['cautions']],
+  )
+
+
+def count_cautions(manifests: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+  """How many episodes are odd, by the rule that says so."""
+  return dict(
+      collections.Counter(
+          rule
+          for manifest in manifests
+          for line in manifest['cautions']
+          for rule in line['reasons']
+      )
+  )
+
+
+def _write_lines(path: str, lines: Sequence[Mapping[str, Any]]) -> None:
+  """Writes one JSON object in a line; no lines, no file."""
+  if not lines:
+    if os.path.exists(path):
+      os.remove(path)
+    return
+  with atomic.replacing(path) as file:
+    for line in lines:
+      file.write(json.dumps(line, sort_keys=True).encode() + b'\n')
 
 
 def publish(
     builder: tfds.core.DatasetBuilder,
-    split: str,
     work: work_directory.WorkDirectory,
     manifests: Sequence[Mapping[str, Any]],
+    file_format: str,
     metadata: Mapping[str, Any],
 ) -> None:
   """Writes TFDS's metadata and gives the folder its final name.
 
   Args:
-    builder: of the dataset; its data path does not exist yet.
-    split: name of the split that all shards make up.
+    builder: of the dataset in that format; its data path does not exist yet.
     work: the folder with the shards.
     manifests: of the shards, in their order.
+    file_format: of the shards.
     metadata: about the conversion; becomes `builder.info.metadata`.
   """
   info = builder.info
-  info.set_file_format('tfrecord')
   info.set_splits(
       tfds.core.splits.SplitDict([
           tfds.core.SplitInfo(
               name=split,
-              shard_lengths=[manifest['episodes'] for manifest in manifests],
-              num_bytes=sum(manifest['record_bytes'] for manifest in manifests),
+              shard_lengths=[manifest['episodes'] for manifest in group],
+              num_bytes=sum(manifest['record_bytes'] for manifest in group),
               filename_template=tfds.core.ShardedFileTemplate(
                   data_dir=work.dataset,
                   dataset_name=builder.name,
                   split=split,
-                  filetype_suffix='tfrecord',
+                  filetype_suffix=file_format,
               ),
           )
+          for split, group in _by_split(manifests)
       ])
   )
   info.metadata[METADATA_KEY] = dict(metadata)
   info.write_to_directory(work.dataset)
-  _remove_strangers(work.dataset, [manifest['shard'] for manifest in manifests])
+  _remove_strangers(
+      work.dataset,
+      file_format,
+      [manifest['shard'] for manifest in manifests],
+  )
   os.rename(work.dataset, os.fspath(builder.data_path))
 
 
-def _remove_strangers(directory: str, shards: Sequence[str]) -> None:
+def _by_split(
+    manifests: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, list[Mapping[str, Any]]]]:
+  """The manifests of each split, in the order of the log."""
+  return [
+      (split, list(group))
+      for split, group in itertools.groupby(manifests, lambda m: m['split'])
+  ]
+
+
+def _remove_strangers(
+    directory: str, file_format: str, shards: Sequence[str]
+) -> None:
   """Removes shards of an earlier division of the log."""
   for name in os.listdir(directory):
-    if '.tfrecord-' in name and name not in shards:
+    if f'.{file_format}-' in name and name not in shards:
       os.remove(os.path.join(directory, name))
 
 

@@ -13,19 +13,18 @@ import errno
 import hashlib
 import os
 import time
-from typing import Any, BinaryIO, Iterator
+from typing import Any, Iterator, Mapping, Optional
 
 import apache_beam as beam
 
 from rrl_pipeline.beam_jobs import work_directory
-from rrl_pipeline.logs import atomic
-from rrl_pipeline.logs import dopamine
+from rrl_pipeline.logs import formats
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import encoding
-from rrl_pipeline.rlds import png
+from rrl_pipeline.rlds import record_files
+from rrl_pipeline.rlds import record_validation
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
-from rrl_pipeline.rlds import tfrecord
 from rrl_pipeline.rlds import validation
 
 _HEARTBEAT_SECONDS = 1.0
@@ -36,58 +35,55 @@ class ConversionJob:
   """What all units of a conversion share.
 
   Attributes:
-    log: the log, its checkpoints given by number.
+    log: the log, its format and its checkpoints given.
     work_dir: root of the work folder.
     dataset: name of the dataset, and
     config: of its configuration; they are part of the episodes' `uid`.
-    compressor: of the frames' PNG.
+    file_format: of the shards.
+    frame_encoding: how frames are stored.
+    compressor: of the frames' PNG; None if they are stored raw.
     limits: what episodes must keep to.
   """
 
-  log: dopamine.DopamineLogConfig
+  log: formats.LogConfig
   work_dir: str
   dataset: str
   config: str
-  compressor: str
+  file_format: str
+  frame_encoding: str
+  compressor: Optional[str]
   limits: validation.Limits
+
+  def encoder(self) -> encoding.FrameEncoder:
+    return encoding.make_encoder(
+        self.frame_encoding, schema.ATARI_FRAME_SHAPE, self.compressor
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class WorkUnit:
-  """Consecutive episodes that make up one shard.
+  """Consecutive episodes of one checkpoint that make up one shard.
 
   Attributes:
-    index: of the unit and its shard.
+    index: of the unit among all.
+    split: of the dataset that the shard belongs to.
     shard: file name.
     spans: the episodes.
+    duplicates: pairs of the index of an episode in `spans` that an earlier one
+      equals, and the name of that one; they are rejected.
     fingerprint: of everything that decides the shard's contents.
   """
 
   index: int
+  split: str
   shard: str
   spans: tuple[reader.EpisodeSpan, ...]
+  duplicates: tuple[tuple[int, str], ...]
   fingerprint: str
 
   @property
   def transitions(self) -> int:
     return sum(span.length for span in self.spans)
-
-
-class _HashingFile:
-  """A file to write to that keeps its length and its SHA-256."""
-
-  def __init__(self, file: BinaryIO):
-    self._file = file
-    self._sha256 = hashlib.sha256()
-    self.length = 0
-
-  def write(self, data: bytes) -> None:
-    self._file.write(data)
-    self._sha256.update(data)
-    self.length += len(data)
-
-  def hexdigest(self) -> str:
-    return self._sha256.hexdigest()
 
 
 def convert_unit(job: ConversionJob, unit: WorkUnit) -> dict[str, Any]:
@@ -106,31 +102,47 @@ def convert_unit(job: ConversionJob, unit: WorkUnit) -> dict[str, Any]:
     return manifest
   manifest = {
       'unit': unit.index,
+      'split': unit.split,
+      'checkpoint': unit.spans[0].checkpoint_id,
       'shard': unit.shard,
       'fingerprint': unit.fingerprint,
       'episodes': 0,
       'transitions': 0,
       'steps': 0,
       'record_bytes': 0,
+      'content_sha256': [],
       'rejected': [],
+      'cautions': [],
   }
-  encoder = png.PngEncoder(schema.ATARI_FRAME_SHAPE, job.compressor)
-  with _shard_file(work.shard(unit.shard)) as file:
-    for episode in _encode_episodes(job, unit, encoder, work):
+  encoder = job.encoder()
+  duplicates = dict(unit.duplicates)
+  path = work.shard(unit.shard)
+  with _shard_writer(path, job.file_format) as writer:
+    for i, episode in enumerate(_encode_episodes(job, unit, encoder, work)):
       broken = validation.violations(episode, job.limits)
+      if i in duplicates:
+        broken.update(duplicate(duplicates[i]))
+      if not broken:
+        unique_id = schema.uid(job.dataset, job.config, episode.span)
+        record = schema.to_record(episode, unique_id, encoder.blank)
+        broken = record_validation.violations(record)
       if broken:
-        manifest['rejected'].append(_rejection(episode, broken, job))
+        manifest['rejected'].append(finding(episode.span, broken))
+        manifest['content_sha256'].append(None)
         continue
-      unique_id = schema.uid(job.dataset, job.config, episode.span)
-      record = schema.to_record(episode, unique_id, encoder.blank)
+      odd = validation.cautions(episode, job.limits)
+      if odd:
+        manifest['cautions'].append(finding(episode.span, odd))
       serialized = tf_example.serialize(record)
-      tfrecord.write(file, serialized)
+      writer.write(serialized)
+      manifest['content_sha256'].append(episode.content_sha256)
       manifest['episodes'] += 1
       manifest['transitions'] += episode.span.length
       manifest['steps'] += int(record[schema.NUM_STEPS])
       manifest['record_bytes'] += len(serialized)
-    manifest['file_bytes'] = file.length
-    manifest['sha256'] = file.hexdigest()
+  with open(path, 'rb') as file:
+    manifest['sha256'] = hashlib.file_digest(file, 'sha256').hexdigest()
+    manifest['file_bytes'] = os.fstat(file.fileno()).st_size
   work_directory.write_json(work.manifest(unit.index), manifest)
   return manifest
 
@@ -138,13 +150,13 @@ def convert_unit(job: ConversionJob, unit: WorkUnit) -> dict[str, Any]:
 def _encode_episodes(
     job: ConversionJob,
     unit: WorkUnit,
-    encoder: png.PngEncoder,
+    encoder: encoding.FrameEncoder,
     work: work_directory.WorkDirectory,
 ) -> Iterator[schema.EncodedEpisode]:
   """Encodes a unit's episodes, saying now and then how far it has come."""
   done = 0
   last_report = time.monotonic()
-  for stream in dopamine.DopamineReader(job.log).read(unit.spans):
+  for stream in formats.open_reader(job.log).read(unit.spans):
     yield encoding.encode(stream, encoder)
     done += stream.span.length
     if time.monotonic() - last_report >= _HEARTBEAT_SECONDS:
@@ -156,11 +168,13 @@ def _encode_episodes(
 
 
 @contextlib.contextmanager
-def _shard_file(path: str) -> Iterator[_HashingFile]:
+def _shard_writer(
+    path: str, file_format: str
+) -> Iterator[record_files.RecordWriter]:
   """The file of a shard; a full disk is named as such."""
   try:
-    with atomic.replacing(path) as file:
-      yield _HashingFile(file)
+    with record_files.open_writer(path, file_format) as writer:
+      yield writer
   except OSError as error:
     if error.errno != errno.ENOSPC:
       raise
@@ -171,19 +185,24 @@ def _shard_file(path: str) -> Iterator[_HashingFile]:
     ) from error
 
 
-def _rejection(
-    episode: schema.EncodedEpisode, broken: dict[str, str], job: ConversionJob
+def finding(
+    span: reader.EpisodeSpan, reasons: Mapping[str, str]
 ) -> dict[str, Any]:
-  """A line of the list of rejected episodes."""
-  span = episode.span
+  """What a manifest says of an episode that breaks rules."""
   return {
-      'log': job.log.directory,
       'checkpoint': span.checkpoint_id,
       'episode': span.episode_id,
+      'source': span.source,
+      'first_slot': span.first_slot,
       'first_add': span.first_add,
       'length': span.length,
-      'reasons': broken,
+      'reasons': dict(reasons),
   }
+
+
+def duplicate(original: str) -> dict[str, str]:
+  """The reason why an episode that equals an earlier one is left out."""
+  return {'is_no_duplicate': f'it equals {original}'}
 
 
 class ConvertUnits(beam.DoFn):

@@ -7,6 +7,7 @@ It lies beside the folder of the finished version, `<version>`:
     .work-<version>/manifests/     one for each finished unit, written last
     .work-<version>/progress/      steps done so far of the units at work
     .work-<version>/errors/        what stopped a unit
+    .work-<version>/duplicates.json  episodes that equal earlier ones, once known
     .work-<version>/dataset/       the shards; becomes `<version>` by renaming
 
 A unit is done if, and only if, its manifest is there, fits the job and names a
@@ -69,6 +70,10 @@ class WorkDirectory:
   def error(self, unit: int) -> str:
     return self._of_unit('errors', unit)
 
+  @property
+  def duplicates(self) -> str:
+    return os.path.join(self.root, 'duplicates.json')
+
   @contextlib.contextmanager
   def locked(self) -> Iterator[None]:
     """Holds the folder for this process; the system frees it when it dies.
@@ -116,6 +121,8 @@ class WorkDirectory:
     if discard:
       shutil.rmtree(self.dataset, ignore_errors=True)
       shutil.rmtree(os.path.join(self.root, 'manifests'), ignore_errors=True)
+      with contextlib.suppress(FileNotFoundError):
+        os.remove(self.duplicates)
     for kind in ('progress', 'errors'):
       shutil.rmtree(os.path.join(self.root, kind), ignore_errors=True)
     for kind in ('manifests', 'progress', 'errors', 'dataset'):

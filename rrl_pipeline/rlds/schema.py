@@ -59,6 +59,8 @@ CONTENT_SHA256 = 'content_sha256'
 # To be raised when the same log would give other records.
 RECORD_FORMAT = 2
 ATARI_DATASET = 'atari_replay'
+# The split of all episodes, unless each checkpoint is one of its own.
+SPLIT = 'train'
 ATARI_FRAME_SHAPE = (84, 84)
 CONFIG_NAME_PATTERN = re.compile(
     r'^(?P<game>[A-Z][A-Za-z0-9]*)_run_(?P<run>\d+)(_(?P<encoding>raw))?$'

@@ -59,11 +59,17 @@ def test_flags_of_beam_are_passed_on(log, tmp_path, monkeypatch):
   build_rlds.main(
       _flags(
           log, tmp_path, '--runner=FlinkRunner', '--checkpoints=0,2',
-          '--parallelism=4',
+          '--parallelism=4', '--time_limit_steps=10', '--time_limit_steps=20',
+          '--file_format=array_record', '--frame_encoding=raw',
+          '--split_by_checkpoint', '--log_format=dopamine',
       )
   )
   ((config, args),) = seen
-  assert config.checkpoints == '0,2'
+  assert config == build_rlds.BuildRldsConfig(
+      str(log), str(tmp_path / 'data'), checkpoints='0,2',
+      time_limit_steps=(10, 20), file_format='array_record',
+      frame_encoding='raw', split_by_checkpoint=True, log_format='dopamine',
+  )
   assert args == ['--runner=FlinkRunner', '--parallelism=4']
 
 
@@ -78,7 +84,8 @@ def _write_long_log(directory, length, episode_length):
   starts = np.arange(0, length, episode_length)
   arrays[dopamine_files.TERMINAL][starts[1:] - 1] = 1
   is_padding = np.zeros(length, bool)
-  for start in starts:
+  for i, start in enumerate(starts):
+    arrays[dopamine_files.REWARD][start + 3 + i] = 1  # No two are the same.
     is_padding[start : start + 3] = True
     for element in (dopamine_files.ACTION, dopamine_files.REWARD):
       arrays[element][start : start + 3] = 0

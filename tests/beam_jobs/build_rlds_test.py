@@ -178,6 +178,13 @@ def test_metadata_tells_where_the_data_come_from(log, tmp_path):
   assert metadata['log'] == {'epsilon': 0.5}
   assert metadata['options']['checkpoints'] == '0'
   assert metadata['totals']['transitions'] == 15
+  assert all(isinstance(loss, str) for loss in metadata['losses'])
+  assert metadata['losses']
+  assert metadata['log_format']['log_format'] == 'dopamine'
+  assert str(log) in metadata['log_format']['reason']
+  assert metadata['checkpoints'] == {
+      '0': {'first': 0, 'split': 'train[0:3]', 'episodes': 3, 'transitions': 15}
+  }
   assert {file['name'] for file in metadata['sources']['0']} == {
       path.name
       for path in log.glob('*.gz')
@@ -252,7 +259,6 @@ def test_broken_episode_fails_the_job_unless_accepted(log, tmp_path):
   ) as file:
     (line,) = file
   rejected = json.loads(line)
-  assert rejected['log'] == str(log)
   assert (rejected['checkpoint'], rejected['episode']) == (0, 0)
   assert len(list(_load(summary.path))) == 2
 
@@ -339,6 +345,10 @@ def test_default_runner_downloads_nothing():
         (dict(game='pong'), 'expected CamelCase'),
         (dict(run=-1), 'a number from 0'),
         (dict(num_actions=0), 'num_actions is 0'),
+        (dict(log_format='csv'), "log_format is 'csv'; expected 'auto' or one"),
+        (dict(time_limit_steps=(0,)), 'time_limit_steps is .*at least 1'),
+        (dict(file_format='parquet'), 'Parquet writer of TFDS loses records'),
+        (dict(frame_encoding='jpeg'), "'jpeg'; expected 'png' or 'raw'"),
         (dict(max_rejected_fraction=1.5), 'max_rejected_fraction is 1.5'),
     ],
 )

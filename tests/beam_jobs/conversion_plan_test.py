@@ -1,17 +1,23 @@
 """Tests of dividing a log into work units."""
 
+import pathlib
+
 import hypothesis
 from hypothesis import strategies as st
-import numpy as np
 import pytest
 
 from rrl_pipeline import types
 from rrl_pipeline.beam_jobs import conversion_plan
-from rrl_pipeline.logs import dopamine
+from rrl_pipeline.beam_jobs import transforms
+from rrl_pipeline.beam_jobs import work_directory
+from rrl_pipeline.logs import formats
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import png
-from rrl_pipeline.testing import replay_logs
+from rrl_pipeline.rlds import record_files
+from rrl_pipeline.rlds import schema
+from rrl_pipeline.rlds import validation
 
+ROOT = pathlib.Path(__file__).parents[2]
 
 def _spans(*groups):
   """Episodes of the given lengths; one group for each checkpoint."""
@@ -30,8 +36,11 @@ def _spans(*groups):
   return spans
 
 
-def _plan(spans, num_shards=None):
-  return conversion_plan.plan_units(spans, num_shards, 'd', 'train', 'job')
+LAYOUT = conversion_plan.ShardLayout('d', 'tfrecord', False)
+
+
+def _plan(spans, num_shards=None, layout=LAYOUT):
+  return conversion_plan.plan_units(spans, num_shards, layout, 'job')
 
 
 def test_small_log_is_one_unit():
@@ -53,6 +62,27 @@ def test_million_steps_are_two_units():
 def test_unit_is_of_one_checkpoint():
   units = _plan(_spans([10], [10, 10], [10]))
   assert [len(unit.spans) for unit in units] == [1, 2, 1]
+
+
+def test_checkpoints_as_splits():
+  layout = conversion_plan.ShardLayout('d', 'array_record', True)
+  units = _plan(_spans([10], [], [10, 10]), 3, layout)
+  assert [(unit.split, unit.shard) for unit in units] == [
+      ('checkpoint_00', 'd-checkpoint_00.array_record-00000-of-00001'),
+      ('checkpoint_02', 'd-checkpoint_02.array_record-00000-of-00002'),
+      ('checkpoint_02', 'd-checkpoint_02.array_record-00001-of-00002'),
+  ]
+
+
+def test_duplicates_reach_their_unit():
+  spans = _spans([10] * 4)
+  units = conversion_plan.plan_units(
+      spans, 2, LAYOUT, 'job', {'1': {'0': 'another'}}
+  )
+  assert [unit.duplicates for unit in units] == [(), ((0, 'another'),)]
+  before = _plan(spans, 2)
+  assert units[0].fingerprint == before[0].fingerprint
+  assert units[1].fingerprint != before[1].fingerprint
 
 
 def test_units_are_of_about_equal_length():
@@ -97,32 +127,35 @@ def test_division_keeps_every_episode_once_in_order(groups, data):
 def test_fingerprint_tells_jobs_apart():
   spans = _spans([10])
   fingerprints = {
-      conversion_plan.plan_units(spans, None, 'd', 'train', job)[0].fingerprint
+      conversion_plan.plan_units(spans, None, LAYOUT, job)[0].fingerprint
       for job in ('a', 'b')
   }
   assert len(fingerprints) == 2
 
 
-def test_cost_is_near_the_truth(tmp_path):
-  rng = np.random.default_rng(0)
-  replay_logs.write_log(
-      str(tmp_path), [replay_logs.random_episode(rng, 100) for _ in range(3)]
+@pytest.mark.parametrize('frame_encoding', schema.ENCODINGS)
+@pytest.mark.parametrize('file_format', record_files.FILE_FORMATS)
+def test_cost_is_near_the_truth(tmp_path, file_format, frame_encoding):
+  log_dir = str(ROOT / 'tests/testdata/dopamine/unwrapped/checkpoints')
+  work = work_directory.WorkDirectory(str(tmp_path / 'work'))
+  with work.locked():
+    work.begin({}, {})
+  job = transforms.ConversionJob(
+      formats.LogConfig(log_dir, formats.DOPAMINE), work.root, 'd', 'c',
+      file_format, frame_encoding, png.ZLIB, validation.Limits(6, 4, True),
   )
-  log_reader = dopamine.DopamineReader(
-      dopamine.DopamineLogConfig(str(tmp_path))
-  )
+  log_reader = formats.open_reader(job.log)
   index = log_reader.index()
-  cost = conversion_plan.estimate_cost(
-      _plan(index.spans), log_reader, index.sources, png.ZLIB
-  )
-  frames = next(log_reader.read(index.spans)).load().observations
-  encoder = png.PngEncoder((84, 84), png.ZLIB)
-  frame_bytes = np.mean([len(encoder.encode(frame)) for frame in frames])
-  assert cost.transitions == 300
+  units = _plan(index.spans[:2])
+  cost = conversion_plan.estimate_cost(job, units, log_reader, index.sources)
+  manifest = transforms.convert_unit(job, units[0])
+  assert cost.transitions == manifest['transitions']
   assert cost.read_bytes == sum(
       path.stat().st_size
-      for path in tmp_path.iterdir()
-      if path.suffix == '.gz' and 'invalid_range' not in path.name
+      for path in pathlib.Path(log_dir).glob(
+          f'*_ckpt.{index.checkpoints[0]}.gz'
+      )
+      if 'invalid_range' not in path.name
   )
-  assert cost.write_bytes == pytest.approx(300 * (frame_bytes + 25), rel=0.01)
+  assert cost.write_bytes == pytest.approx(manifest['file_bytes'], rel=0.5)
   assert cost.seconds > 0
