@@ -109,6 +109,7 @@ setuptools.setup(
     python_requires='>=3.11,<3.12',
     install_requires=_IMPORTED + _UNDECLARED,
     extras_require={
+        'dask': ['apache-beam[dask]>=2.70,<3'],
         'fast': ['isal>=1.7'],
         'test': ['dill>=0.3.8', 'hypothesis>=6.100', 'packaging>=23',
                  'pytest>=8'],

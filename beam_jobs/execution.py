@@ -34,9 +34,15 @@ def runner_args(pipeline_args: Sequence[str]) -> list[str]:
         'direct_running_mode=multi_threading has been seen to lose records; '
         'use --direct_running_mode=multi_processing'
     )
+  names = {arg.split('=')[0] for arg in args}
   # Beam's own default begins by trying to download a runner.
-  if not any(arg.split('=')[0] == '--runner' for arg in args):
+  if '--runner' not in names:
     args.append('--runner=FnApiRunner')
+  # By default one worker of Dask gets all of the first 128 units.
+  if any('DaskRunner' in arg for arg in args) and not names & {
+      '--dask_partition_size', '--dask_npartitions'
+  }:
+    args.append('--dask_partition_size=1')
   return args
 
 

@@ -333,6 +333,13 @@ def test_mode_that_loses_records_is_refused(log, tmp_path):
   assert not (tmp_path / 'data').exists()
 
 
+def test_dask_gets_one_unit_at_a_time():
+  dask = '--runner=apache_beam.runners.dask.dask_runner.DaskRunner'
+  assert execution.runner_args([dask]) == [dask, '--dask_partition_size=1']
+  args = [dask, '--dask_npartitions=2']
+  assert execution.runner_args(args) == args
+
+
 def test_default_runner_downloads_nothing():
   assert execution.runner_args([]) == ['--runner=FnApiRunner']
   for args in (['--runner=FlinkRunner'], ['--runner', 'FlinkRunner']):
