@@ -11,7 +11,7 @@ name and value. Protocol buffers write a message within another as its field's
 tag, its length and its contents.
 """
 
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from tensorflow_datasets.proto import tf_example_generated_pb2 as example_pb2
@@ -93,6 +93,38 @@ def _set(feature: feature_pb2.Feature, name: str, value: Any) -> None:
     raise TypeError(f'{name} is {array.dtype}, which is no feature')
 
 
-def parse(serialized: bytes) -> example_pb2.Example:
-  """The example that was serialised."""
-  return example_pb2.Example.FromString(serialized)
+def parse(
+    serialized: bytes, without: Collection[str] = ()
+) -> example_pb2.Example:
+  """The example that was serialised.
+
+  Args:
+    serialized: the example.
+    without: names of features to leave out; no copy of them is made.
+  """
+  if not without:
+    return example_pb2.Example.FromString(serialized)
+  names = {name.encode() for name in without}
+  kept = feature_pb2.Features()
+  for features in _contents(memoryview(serialized)):
+    for entry in _contents(features):
+      if bytes(next(_contents(entry))) not in names:
+        kept.MergeFromString(_FIRST + _varint(len(entry)) + bytes(entry))
+  return example_pb2.Example(features=kept)
+
+
+def _contents(message: memoryview) -> Iterator[memoryview]:
+  """The contents of a message's fields, all of which have a length."""
+  position = 0
+  while position < len(message):
+    position += 1  # The tag.
+    length = shift = 0
+    while True:
+      byte = message[position]
+      position += 1
+      length |= (byte & 0x7F) << shift
+      shift += 7
+      if byte < 0x80:
+        break
+    yield message[position : position + length]
+    position += length

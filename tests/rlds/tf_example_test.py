@@ -84,6 +84,11 @@ def test_equal_to_what_protocol_buffers_write(record):
       feature.float_list.value.append(value)
   found = tf_example.serialize(record)
   assert tf_example.parse(found) == expected
+  for name in record:
+    partial = tf_example.parse(found, without=[name])
+    rest = tf_example.parse(found)
+    del rest.features.feature[name]
+    assert partial == rest
   # Nothing is there twice, or in a roundabout way.
   assert len(found) == expected.ByteSize()
 
