@@ -94,6 +94,7 @@ def _write_dataset(directory):
         frames=[encoder.encode(frame) for frame in episode.frames[:length]],
         actions=episode.actions,
         rewards=np.clip(episode.rewards, -1, 1),
+        checksums=np.zeros(length, np.uint32),
         is_blank=np.zeros(length, bool),
         content_sha256='',
     )

@@ -36,6 +36,7 @@ def _record(index, length, end, complete_start=True):
           frames=[_ENCODER.encode(frame) for frame in _frames(index, length)],
           actions=t % 6,
           rewards=((-1.0) ** t * t / 8).astype(np.float32),
+          checksums=np.zeros(length, np.uint32),
           is_blank=np.zeros(length, bool),
           content_sha256='',
       ),
