@@ -264,7 +264,7 @@ def _make_parser() -> argparse.ArgumentParser:
       ('log_format', str, f"'auto' or one of {', '.join(formats.FORMATS)}"),
       ('checkpoints', str, "'latest', 'all' or numbers, as in '0,2'"),
       ('stack_size', int, 'frames that the agent stacked'),
-      ('num_shards', int, 'files to make; by default one per 500000 steps'),
+      ('num_shards', int, 'files to make; by default one per million steps'),
       ('file_format', str, ' or '.join(record_files.FILE_FORMATS)),
       ('frame_encoding', str, f"{' or '.join(schema.ENCODINGS)}; raw is meant "
        'for array_record'),

@@ -25,7 +25,8 @@ class BuildRldsConfig:
     stack_size: frames that the agent stacked.
     time_limit_steps: lengths of episodes at which a time limit ended them, for
       logs that store such an end as terminal.
-    num_shards: how many files to make; None for one per half million steps.
+    num_shards: how many files to make; None for one per million steps
+      of a checkpoint. Each is the work of one worker.
     split_by_checkpoint: whether each checkpoint becomes a split of its own,
       `checkpoint_00` and so on, instead of a part of the split `train`.
     file_format: 'tfrecord' or 'array_record'.

@@ -1,5 +1,6 @@
 """Runs the Beam job of a conversion and shows how far it has come."""
 
+import argparse
 import contextlib
 import shutil
 import sys
@@ -16,6 +17,10 @@ from rrl_pipeline.logs import reader
 from rrl_pipeline.training import progress
 
 _POLL_SECONDS = 0.5
+# By which runners are told how many workers to use.
+_NUM_WORKERS_FLAGS = (
+    'direct_num_workers', 'parallelism', 'num_workers', 'max_num_workers'
+)
 
 
 class BeamJobError(RuntimeError):
@@ -72,6 +77,12 @@ def convert_units(
       f'logs, about {cost.write_bytes / 1e6:.1f} MB of output '
       f'({free / 1e9:.1f} GB free), about {cost.seconds:.0f} s of one worker'
   )
+  workers = _num_workers(pipeline_args)
+  if workers > len(units):
+    say(
+        f'{workers} workers are asked for, but a shard is the work of one: '
+        f'--num_shards={workers} or more would keep all of them busy'
+    )
   if cost.write_bytes > free:
     raise OSError(
         f'{job.work_dir} has {free / 1e6:.0f} MB free; the dataset will take '
@@ -96,6 +107,15 @@ def convert_units(
   errors = work.errors(len(units))
   if errors:
     raise reader.LogError('\n'.join(dict.fromkeys(errors)))
+
+
+def _num_workers(pipeline_args: Sequence[str]) -> int:
+  """How many workers the flags of Beam ask for; 1 if they do not say."""
+  parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+  for name in _NUM_WORKERS_FLAGS:
+    parser.add_argument(f'--{name}', type=int, default=1)
+  known, _ = parser.parse_known_args(list(pipeline_args))
+  return max(vars(known).values())
 
 
 @contextlib.contextmanager

@@ -41,15 +41,12 @@ def check_shard(
   Raises:
     ReconciliationError: if anything differs.
   """
-  found = {'episodes': 0, 'steps': 0, 'transitions': 0, 'record_bytes': 0}
+  found = collections.Counter(episodes=0, steps=0, transitions=0, record_bytes=0)
+  records = record_files.read(path, file_format)
   try:
-    for record in record_files.read(path, file_format):
-      feature = tf_example.parse(record).features.feature
-      steps = feature[f'{schema.STEPS}/{schema.ACTION}'].int64_list.value
-      found['episodes'] += 1
-      found['steps'] += len(steps)
-      found['transitions'] += feature[schema.EPISODE_LENGTH].int64_list.value[0]
-      found['record_bytes'] += len(record)
+    # Nothing may hold a record while the next is read: they can be large.
+    while (counts := _count(next(records, None))) is not None:
+      found.update(counts)
   except record_files.RecordFileError as error:
     raise ReconciliationError(str(error)) from error
   with open(path, 'rb') as file:
@@ -63,6 +60,21 @@ def check_shard(
             for name in differing
         )
     )
+
+
+def _count(record: Optional[bytes]) -> Optional[dict[str, int]]:
+  """What a record adds to the counts of a manifest."""
+  if record is None:
+    return None
+  frames = f'{schema.STEPS}/{schema.OBSERVATION}'
+  feature = tf_example.parse(record, without=(frames,)).features.feature
+  actions = feature[f'{schema.STEPS}/{schema.ACTION}'].int64_list.value
+  return {
+      'episodes': 1,
+      'steps': len(actions),
+      'transitions': feature[schema.EPISODE_LENGTH].int64_list.value[0],
+      'record_bytes': len(record),
+  }
 
 
 def collect_manifests(

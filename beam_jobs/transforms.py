@@ -118,28 +118,10 @@ def convert_unit(job: ConversionJob, unit: WorkUnit) -> dict[str, Any]:
   duplicates = dict(unit.duplicates)
   path = work.shard(unit.shard)
   with _shard_writer(path, job.file_format) as writer:
-    for i, episode in enumerate(_encode_episodes(job, unit, encoder, work)):
-      broken = validation.violations(episode, job.limits)
-      if i in duplicates:
-        broken.update(duplicate(duplicates[i]))
-      if not broken:
-        unique_id = schema.uid(job.dataset, job.config, episode.span)
-        record = schema.to_record(episode, unique_id, encoder.blank)
-        broken = record_validation.violations(record)
-      if broken:
-        manifest['rejected'].append(finding(episode.span, broken))
-        manifest['content_sha256'].append(None)
-        continue
-      odd = validation.cautions(episode, job.limits)
-      if odd:
-        manifest['cautions'].append(finding(episode.span, odd))
-      serialized = tf_example.serialize(record)
-      writer.write(serialized)
-      manifest['content_sha256'].append(episode.content_sha256)
-      manifest['episodes'] += 1
-      manifest['transitions'] += episode.span.length
-      manifest['steps'] += int(record[schema.NUM_STEPS])
-      manifest['record_bytes'] += len(serialized)
+    for i, stream in enumerate(_read_episodes(job, unit, work)):
+      _convert_episode(
+          job, stream, duplicates.get(i), encoder, writer, manifest
+      )
   with open(path, 'rb') as file:
     manifest['sha256'] = hashlib.file_digest(file, 'sha256').hexdigest()
     manifest['file_bytes'] = os.fstat(file.fileno()).st_size
@@ -147,17 +129,57 @@ def convert_unit(job: ConversionJob, unit: WorkUnit) -> dict[str, Any]:
   return manifest
 
 
-def _encode_episodes(
+def _convert_episode(
     job: ConversionJob,
-    unit: WorkUnit,
+    stream: reader.EpisodeStream,
+    original: Optional[str],
     encoder: encoding.FrameEncoder,
-    work: work_directory.WorkDirectory,
-) -> Iterator[schema.EncodedEpisode]:
-  """Encodes a unit's episodes, saying now and then how far it has come."""
+    writer: record_files.RecordWriter,
+    manifest: dict[str, Any],
+) -> None:
+  """Writes an episode, or rejects it, and enters that in the manifest.
+
+  Args:
+    job: it belongs to.
+    stream: the episode.
+    original: name of an earlier one that it equals, if there is one.
+    encoder: of its frames.
+    writer: of its record.
+    manifest: of its unit.
+  """
+  # All of the episode is local: none is in memory while the next one is read.
+  episode = encoding.encode(stream, encoder)
+  broken = validation.violations(episode, job.limits)
+  if original is not None:
+    broken.update(duplicate(original))
+  if not broken:
+    unique_id = schema.uid(job.dataset, job.config, episode.span)
+    record = schema.to_record(episode, unique_id, encoder.blank)
+    broken = record_validation.violations(record)
+  if broken:
+    manifest['rejected'].append(finding(episode.span, broken))
+    manifest['content_sha256'].append(None)
+    return
+  odd = validation.cautions(episode, job.limits)
+  if odd:
+    manifest['cautions'].append(finding(episode.span, odd))
+  serialized = tf_example.serialize(record)
+  writer.write(serialized)
+  manifest['content_sha256'].append(episode.content_sha256)
+  manifest['episodes'] += 1
+  manifest['transitions'] += episode.span.length
+  manifest['steps'] += int(record[schema.NUM_STEPS])
+  manifest['record_bytes'] += len(serialized)
+
+
+def _read_episodes(
+    job: ConversionJob, unit: WorkUnit, work: work_directory.WorkDirectory
+) -> Iterator[reader.EpisodeStream]:
+  """A unit's episodes; says now and then how far the conversion has come."""
   done = 0
   last_report = time.monotonic()
   for stream in formats.open_reader(job.log).read(unit.spans):
-    yield encoding.encode(stream, encoder)
+    yield stream
     done += stream.span.length
     if time.monotonic() - last_report >= _HEARTBEAT_SECONDS:
       work_directory.write_json(

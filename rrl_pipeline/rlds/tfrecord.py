@@ -51,3 +51,4 @@ def read(path: str) -> Iterator[bytes]:
       except struct.error as error:
         raise TFRecordError(f'{path} was cut') from error
       yield record
+      del record  # Before the next one is read: it can be large.

@@ -36,6 +36,14 @@ def test_converts(log, tmp_path, capsys):
   assert '1 of 1 shards to write: 15 transitions from 0.0 MB' in output.err
 
 
+def test_idle_workers_are_pointed_out(log, tmp_path, capsys):
+  flags = _flags(log, tmp_path, '--direct_num_workers=3')
+  assert build_rlds.main(flags) == 0
+  assert '3 workers are asked for, but a shard is the work of one: ' in (
+      capsys.readouterr().err
+  )
+
+
 def test_error_is_one_line(tmp_path, capsys):
   flags = _flags(tmp_path / 'nowhere', tmp_path)
   assert build_rlds.main(flags) == 1

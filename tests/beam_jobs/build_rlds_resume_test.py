@@ -33,13 +33,14 @@ def _config(data_dir, **changes):
   )
 
 
-def _command(data_dir):
+def _command(data_dir, options):
   config = _config(data_dir)
   return [
       sys.executable, str(ROOT / 'beam_jobs' / 'build_rlds.py'),
       f'--log_dir={config.log_dir}', f'--data_dir={config.data_dir}',
       '--checkpoints=all', f'--num_shards={NUM_SHARDS}',
       '--png_compressor=zlib',
+      *(f'--{name}={value}' for name, value in options.items()),
   ]
 
 
@@ -55,12 +56,18 @@ def fixture_undisturbed(tmp_path_factory):
   return _bytes_of(data_dir / VERSION)
 
 
-def test_killed_job_goes_on(tmp_path, undisturbed, monkeypatch):
+@pytest.mark.parametrize(
+    'options', [{}, {'file_format': 'array_record', 'log_format': 'dopamine'}]
+)
+def test_killed_job_goes_on(tmp_path, monkeypatch, options):
+  build_rlds.convert(_config(tmp_path / 'undisturbed', **options))
+  undisturbed = _bytes_of(tmp_path / 'undisturbed' / VERSION)
+  data_dir = tmp_path / 'data'
   monkeypatch.setenv('PYTHONPATH', str(ROOT))
   process = subprocess.Popen(
-      _command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+      _command(data_dir, options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
   )
-  work = work_directory.WorkDirectory.beside(str(tmp_path / VERSION))
+  work = work_directory.WorkDirectory.beside(str(data_dir / VERSION))
   manifests = pathlib.Path(work.manifest(0)).parent
   while process.poll() is None and not list(manifests.glob('unit-*.json')):
     time.sleep(0.001)
@@ -69,7 +76,7 @@ def test_killed_job_goes_on(tmp_path, undisturbed, monkeypatch):
   finished = sorted(manifests.glob('unit-*.json'))
   assert 1 <= len(finished) < NUM_SHARDS
   written = {path: path.stat().st_mtime_ns for path in finished}
-  assert not (tmp_path / VERSION).exists()
+  assert not (data_dir / VERSION).exists()
 
   converted = []
   convert_unit = transforms.convert_unit
@@ -81,10 +88,10 @@ def test_killed_job_goes_on(tmp_path, undisturbed, monkeypatch):
     return convert_unit(job, unit)
 
   monkeypatch.setattr(transforms, 'convert_unit', count)
-  build_rlds.convert(_config(tmp_path))
+  build_rlds.convert(_config(data_dir, **options))
   assert len(converted) == NUM_SHARDS - len(finished)
-  assert _bytes_of(tmp_path / VERSION) == undisturbed
-  assert os.listdir(tmp_path / VERSION.parent) == ['1.1.0']
+  assert _bytes_of(data_dir / VERSION) == undisturbed
+  assert os.listdir(data_dir / VERSION.parent) == ['1.1.0']
 
 
 @pytest.mark.parametrize('units_before', [0, 3, NUM_SHARDS])

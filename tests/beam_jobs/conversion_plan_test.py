@@ -51,9 +51,10 @@ def test_small_log_is_one_unit():
   assert unit.transitions == 30
 
 
-def test_million_steps_are_two_units():
-  units = _plan(_spans([10_000] * 100))
-  assert [unit.transitions for unit in units] == [500_000, 500_000]
+def test_more_than_a_million_steps_are_two_units():
+  assert len(_plan(_spans([10_000] * 100))) == 1
+  units = _plan(_spans([10_000] * 102))
+  assert [unit.transitions for unit in units] == [510_000, 510_000]
   assert [unit.shard for unit in units] == [
       'd-train.tfrecord-00000-of-00002', 'd-train.tfrecord-00001-of-00002'
   ]
