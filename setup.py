@@ -114,7 +114,7 @@ setuptools.setup(
     python_requires='>=3.11,<3.12',
     install_requires=_IMPORTED + _UNDECLARED,
     extras_require={
-        'dask': ['apache-beam[dask]>=2.70,<3'],
+        'dask': ['apache-beam[dask]>=2.70,<3', 'distributed>=2024.4.2'],
         'fast': ['isal>=1.7'],
         # Later versions need NumPy 2, which TensorFlow 2.15 does not take.
         'minari': ['gymnasium>=1,<2', 'minari[arrow,hdf5]>=0.5.3,<0.5.4'],

@@ -94,10 +94,10 @@ def pong_quick() -> 'config_lib.PipelineConfig':
           learning_rate=3e-4,
           weaned_learning_rate=3e-5,
           adam_epsilon=1e-5,
-          weaning_steps=4_000,
+          weaning_steps=3_000,
           **schedule,
       ),
-      # Learns with the optimiser of the teacher's first phase.
+      # Learns with the optimiser that the teacher's lineage began with.
       tabula_rasa=dataclasses.replace(
           methods.METHODS['tabula_rasa'],
           learning_rate=1e-4,
@@ -107,19 +107,19 @@ def pong_quick() -> 'config_lib.PipelineConfig':
           **schedule,
       ),
       offline=training_config.OfflineConfig(
-          num_learner_steps=5_000,
-          evaluation_period=2_500,
+          num_learner_steps=8_000,
+          evaluation_period=4_000,
           checkpoint_period=500,
           log_period=50,
       ),
       online=training_config.OnlineConfig(
-          num_actor_steps=6_000,
+          num_actor_steps=4_000,
           evaluation_period=2_000,
           checkpoint_period=2_000,
           log_period=50,
       ),
       evaluation=training_config.EvaluationConfig(
-          num_episodes=3, num_final_episodes=5, num_parallel=5
+          num_episodes=8, num_final_episodes=10, num_parallel=10
       ),
   )
 
