@@ -271,7 +271,7 @@ def _make_parser() -> argparse.ArgumentParser:
       ('file_format', str, ' or '.join(record_files.FILE_FORMATS)),
       ('frame_encoding', str, f"{' or '.join(schema.ENCODINGS)}; raw is meant "
        'for array_record'),
-      ('num_actions', int, 'actions of the game; by default the emulator tells'),
+      ('num_actions', int, 'actions of the game; by default those it has'),
       ('png_compressor', str, "'isal' (fast), 'zlib' (small) or 'auto'"),
       (
           'max_rejected_fraction',

@@ -182,7 +182,9 @@ def portable(directory: pathlib.Path) -> Iterator[list[str]]:
       _worker_pool(directory) as flags,
       _service(directory, 'job_service', command, _listens(port)),
   ):
-    yield ['--runner=PortableRunner', f'--job_endpoint=localhost:{port}', *flags]
+    yield [
+        '--runner=PortableRunner', f'--job_endpoint=localhost:{port}', *flags
+    ]
 
 
 @contextlib.contextmanager
@@ -271,7 +273,8 @@ def flink(directory: pathlib.Path) -> Iterator[list[str]]:
       )
 
     start(
-        'job_manager', f'{runtime}.entrypoint.StandaloneSessionClusterEntrypoint',
+        'job_manager',
+        f'{runtime}.entrypoint.StandaloneSessionClusterEntrypoint',
         '--configDir', str(directory), is_ready=has_slots,
     )
     for task_managers in range(1, _TASK_MANAGERS + 1):
