@@ -52,6 +52,7 @@ class Summary:
     transitions: logged steps of those episodes.
     steps: RLDS steps of those episodes.
     num_bytes: size of the records.
+    file_bytes: size of the shards.
     rejected_episodes: left out because they broke a rule.
     odd_episodes: kept, but worth a look.
     padding: entries of the log that are padding.
@@ -63,6 +64,7 @@ class Summary:
   transitions: int
   steps: int
   num_bytes: int
+  file_bytes: int
   rejected_episodes: int
   odd_episodes: int
   padding: int
@@ -71,7 +73,7 @@ class Summary:
   def __str__(self) -> str:
     return (
         f'{self.path}: {self.episodes} episodes, {self.transitions} '
-        f'transitions, {self.steps} steps, {self.num_bytes / 1e6:.1f} MB; '
+        f'transitions, {self.steps} steps, {self.file_bytes / 1e6:.1f} MB; '
         f'{self.rejected_episodes} episodes rejected, {self.odd_episodes} odd'
     )
 
@@ -240,6 +242,7 @@ def _totals(
       'transitions': sum(m['transitions'] for m in manifests),
       'steps': sum(m['steps'] for m in manifests),
       'num_bytes': sum(m['record_bytes'] for m in manifests),
+      'file_bytes': sum(m['file_bytes'] for m in manifests),
       'rejected_episodes': sum(len(m['rejected']) for m in manifests),
       'odd_episodes': sum(len(m['cautions']) for m in manifests),
       'padding': index.accounting.padding,
@@ -268,7 +271,7 @@ def _make_parser() -> argparse.ArgumentParser:
       ('file_format', str, ' or '.join(record_files.FILE_FORMATS)),
       ('frame_encoding', str, f"{' or '.join(schema.ENCODINGS)}; raw is meant "
        'for array_record'),
-      ('num_actions', int, 'actions of the game; by default the emulator tells'),
+      ('num_actions', int, 'actions of the game; by default those it has'),
       ('png_compressor', str, "'isal' (fast), 'zlib' (small) or 'auto'"),
       (
           'max_rejected_fraction',

@@ -41,7 +41,9 @@ def check_shard(
   Raises:
     ReconciliationError: if anything differs.
   """
-  found = collections.Counter(episodes=0, steps=0, transitions=0, record_bytes=0)
+  found = collections.Counter(
+      episodes=0, steps=0, transitions=0, record_bytes=0
+  )
   records = record_files.read(path, file_format)
   try:
     # Nothing may hold a record while the next is read: they can be large.

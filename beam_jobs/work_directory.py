@@ -7,7 +7,7 @@ It lies beside the folder of the finished version, `<version>`:
     .work-<version>/manifests/     one for each finished unit, written last
     .work-<version>/progress/      steps done so far of the units at work
     .work-<version>/errors/        what stopped a unit
-    .work-<version>/duplicates.json  episodes that equal earlier ones, once known
+    .work-<version>/duplicates.json   episodes that equal earlier ones
     .work-<version>/dataset/       the shards; becomes `<version>` by renaming
 
 A unit is done if, and only if, its manifest is there, fits the job and names a

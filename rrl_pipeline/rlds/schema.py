@@ -8,9 +8,9 @@ episode. Here nothing that was logged is lost where the format can hold it:
 
 * an episode whose log holds the observation after its last action, the
   (T + 1)th, has T + 1 steps, however it ended.
-* without it, an episode that ended in a terminal state has T + 1 steps, too. The
-  last one is made up (`last_observation_synthetic`): nothing bootstraps from a
-  terminal state.
+* without it, an episode that ended in a terminal state has T + 1 steps, too.
+  The last one is made up (`last_observation_synthetic`): nothing bootstraps
+  from a terminal state.
 * without it, an episode cut by a time limit, or by the end of the log, has T
   steps. Its last observation is a real one, not terminal, from which to
   bootstrap; the action and the reward that followed it cannot be used without

@@ -147,7 +147,9 @@ def frames_are_not_black(
   black = np.flatnonzero(episode.is_blank)
   if not black.size:
     return None
-  return f'{black.size} of its frames are black: the first is of step {black[0]}'
+  return (
+      f'{black.size} of its frames are black: the first is of step {black[0]}'
+  )
 
 
 def frames_change(

@@ -14,8 +14,10 @@ from rrl_pipeline.beam_jobs import build_rlds
 from rrl_pipeline.beam_jobs import finalize
 from rrl_pipeline.beam_jobs import transforms
 from rrl_pipeline.beam_jobs import work_directory
+from rrl_pipeline.datasets import atari_replay
 from rrl_pipeline.rlds import record_files
 from rrl_pipeline.rlds import schema
+from rrl_pipeline.rlds import tf_example
 from rrl_pipeline.testing import replay_logs
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -105,6 +107,35 @@ def test_every_format_holds_the_same(log, tmp_path):
   assert all(episodes == found[0] for episodes in found)
 
 
+def test_tfds_builds_the_same_raw_records(log, tmp_path):
+  """The builder of `tfds build`, beside the job."""
+  ours = build_rlds.convert(
+      _config(
+          log, tmp_path / 'ours', file_format='array_record',
+          frame_encoding='raw',
+      )
+  ).path
+  builder = atari_replay.Builder(
+      config='Pong_run_1_raw', data_dir=tmp_path / 'theirs',
+      file_format='array_record',
+  )
+  builder.download_and_prepare(
+      download_config=tfds.download.DownloadConfig(
+          manual_dir=log, try_download_gcs=False
+      )
+  )
+  records = [
+      [
+          tf_example.parse(record)
+          for path in sorted(pathlib.Path(folder).glob('*.array_record-*'))
+          for record in record_files.read(str(path), 'array_record')
+      ]
+      for folder in (ours, builder.data_path)
+  ]
+  assert len(records[0]) == 3
+  assert records[0] == records[1]
+
+
 def test_raw_frames_are_small_in_array_record(tmp_path):
   """Episodes compress as a whole there, so raw frames beat PNG."""
   sizes = {}
@@ -115,10 +146,9 @@ def test_raw_frames_are_small_in_array_record(tmp_path):
             frame_encoding=frame_encoding,
         )
     )
-    sizes[frame_encoding] = sum(
-        path.stat().st_size
-        for path in pathlib.Path(summary.path).glob('*.array_record-*')
-    ) / summary.transitions
+    files = pathlib.Path(summary.path).glob('*.array_record-*')
+    assert summary.file_bytes == sum(path.stat().st_size for path in files)
+    sizes[frame_encoding] = summary.file_bytes / summary.transitions
   assert 2 * sizes['raw'] < sizes['png'] and sizes['raw'] < 60
 
 
@@ -315,4 +345,4 @@ def test_raw_frames_in_tfrecord_are_warned_of(log, tmp_path, capsys):
   build_rlds.convert(_config(log, tmp_path / 'data', frame_encoding='raw'))
   error = capsys.readouterr().err
   assert 'warning: raw frames in tfrecord take 7 KB a step' in error
-  assert f'{log} holds 1 checkpoints of Dopamine' in error
+  assert f'{log} is a log of Dopamine up to 4.0' in error

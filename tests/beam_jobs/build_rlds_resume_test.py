@@ -65,7 +65,8 @@ def test_killed_job_goes_on(tmp_path, monkeypatch, options):
   data_dir = tmp_path / 'data'
   monkeypatch.setenv('PYTHONPATH', str(ROOT))
   process = subprocess.Popen(
-      _command(data_dir, options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+      _command(data_dir, options),
+      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
   )
   work = work_directory.WorkDirectory.beside(str(data_dir / VERSION))
   manifests = pathlib.Path(work.manifest(0)).parent

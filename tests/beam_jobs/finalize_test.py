@@ -91,7 +91,9 @@ def test_changed_shard_is_found(work, converted, file_format):
   with open(path, 'r+b') as file:
     file.seek(500)
     file.write(b'\xff\xff')
-  with pytest.raises(finalize.ReconciliationError, match='checksum of a rec|is damaged'):
+  with pytest.raises(
+      finalize.ReconciliationError, match='checksum of a rec|is damaged'
+  ):
     finalize.collect_manifests(work, units, index, file_format)
 
 

@@ -21,6 +21,7 @@ takes its place where there is no `mvn`. About 3 GB of memory are used.
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -181,18 +182,18 @@ def portable(directory: pathlib.Path) -> Iterator[list[str]]:
       _worker_pool(directory) as flags,
       _service(directory, 'job_service', command, _listens(port)),
   ):
-    yield ['--runner=PortableRunner', f'--job_endpoint=localhost:{port}', *flags]
+    yield [
+        '--runner=PortableRunner', f'--job_endpoint=localhost:{port}', *flags
+    ]
 
 
 @contextlib.contextmanager
 def dask(directory: pathlib.Path) -> Iterator[list[str]]:
   """A scheduler and two workers of Dask; yields the flags that choose them."""
-  try:
-    import distributed  # pylint: disable=g-import-not-at-top
-  except ImportError as error:
+  if not importlib.util.find_spec('distributed'):
     raise NotAvailableError(
         "Dask is not installed: pip install 'rrl-pipeline[dask]'"
-    ) from error
+    )
   port = _free_port()
   address = f'tcp://localhost:{port}'
   scheduler = (
@@ -201,8 +202,7 @@ def dask(directory: pathlib.Path) -> Iterator[list[str]]:
   )
 
   def has_workers() -> bool:
-    with distributed.Client(address, timeout=10) as client:
-      return len(client.scheduler_info()['workers']) == 2
+    return (directory / 'workers.log').read_text().count('Registered to') == 2
 
   workers = (
       sys.executable, '-m', 'distributed.cli.dask_worker', address,
@@ -273,7 +273,8 @@ def flink(directory: pathlib.Path) -> Iterator[list[str]]:
       )
 
     start(
-        'job_manager', f'{runtime}.entrypoint.StandaloneSessionClusterEntrypoint',
+        'job_manager',
+        f'{runtime}.entrypoint.StandaloneSessionClusterEntrypoint',
         '--configDir', str(directory), is_ready=has_slots,
     )
     for task_managers in range(1, _TASK_MANAGERS + 1):

@@ -41,7 +41,7 @@ def fixture_expected(tmp_path_factory):
 
 
 def _run(engine, log, data_dir, *flags):
-  """Runs the program on a cluster; returns the finished process and its logs."""
+  """Runs the program on a cluster; returns the process and its logs."""
   logs = data_dir.parent / 'logs'
   result = subprocess.run(
       [

@@ -1,8 +1,8 @@
 """Tests of files of records, against TensorFlow's and TFDS's readers."""
 
 import errno
-import hashlib
 import os
+import pathlib
 import resource
 import signal
 import subprocess
@@ -58,13 +58,11 @@ def test_tfds_writes_the_same_array_record(tmp_path):
 def test_same_records_give_same_bytes(tmp_path, file_format):
   rng = np.random.default_rng(0)
   records = [rng.integers(0, 3, 200_000, np.uint8).tobytes() for _ in range(9)]
-  digests = {
-      hashlib.sha256(
-          (tmp_path / _write(tmp_path / name, file_format, records)).read_bytes()
-      ).digest()
+  contents = {
+      pathlib.Path(_write(tmp_path / name, file_format, records)).read_bytes()
       for name in 'abc'
   }
-  assert len(digests) == 1
+  assert len(contents) == 1
 
 
 @ALL_FORMATS

@@ -42,14 +42,14 @@ def test_good_episode():
         (
             dict(frames=[b'png'] * 7),
             'lengths_agree',
-            'it has 7 frames, 8 actions, 8 rewards; expected 8 frames, 8 actions, '
-            '8 rewards',
+            'it has 7 frames, 8 actions, 8 rewards; expected 8 frames, 8 '
+            'actions, 8 rewards',
         ),
         (
             dict(rewards=GOOD.rewards[:5]),
             'lengths_agree',
-            'it has 8 frames, 8 actions, 5 rewards; expected 8 frames, 8 actions, '
-            '8 rewards',
+            'it has 8 frames, 8 actions, 5 rewards; expected 8 frames, 8 '
+            'actions, 8 rewards',
         ),
         (
             dict(actions=GOOD.actions.astype(np.float32)),
