@@ -80,7 +80,7 @@ def pong_quick() -> 'config_lib.PipelineConfig':
   from rrl_pipeline.training import config as training_config
 
   # The paper's schedules are for a million updates; these are for a few
-  # thousand, with a larger learning rate.
+  # thousand, with a larger learning rate to begin with.
   schedule = {
       'target_update_period': 250,
       'min_replay_steps': 1_000,
@@ -92,9 +92,9 @@ def pong_quick() -> 'config_lib.PipelineConfig':
       agent=dataclasses.replace(
           methods.METHODS['qdagger'],
           learning_rate=3e-4,
-          weaned_learning_rate=3e-5,
+          weaned_learning_rate=1e-5,
           adam_epsilon=1e-5,
-          weaning_steps=3_000,
+          weaning_steps=2_000,
           **schedule,
       ),
       # Learns with the optimiser that the teacher's lineage began with.
@@ -107,19 +107,21 @@ def pong_quick() -> 'config_lib.PipelineConfig':
           **schedule,
       ),
       offline=training_config.OfflineConfig(
-          num_learner_steps=8_000,
-          evaluation_period=4_000,
+          num_learner_steps=6_500,
+          evaluation_period=6_500,
           checkpoint_period=500,
           log_period=50,
       ),
       online=training_config.OnlineConfig(
-          num_actor_steps=4_000,
-          evaluation_period=2_000,
+          num_actor_steps=3_000,
+          # The first one comes before the first update: a student that plays
+          # like its teacher already is not pulled about by a replay of one game.
+          evaluation_period=1_000,
           checkpoint_period=2_000,
           log_period=50,
       ),
       evaluation=training_config.EvaluationConfig(
-          num_episodes=8, num_final_episodes=10, num_parallel=10
+          num_episodes=12, num_final_episodes=12, num_parallel=12
       ),
   )
 

@@ -37,12 +37,14 @@ def serialize(record: Mapping[str, Any]) -> bytes:
   """
   features = feature_pb2.Features()
   parts = []
+  # Maps have no order of their own; here and below, their keys are sorted.
   for name, value in sorted(_fields(record, '')):
     if isinstance(value, list) and all(isinstance(v, bytes) for v in value):
+      parts.append(features.SerializeToString(deterministic=True))
       parts += _bytes_entry(name, value)
+      features = feature_pb2.Features()
     else:
       _set(features.feature[name], name, value)
-  # Maps have no order of their own; this sorts their keys.
   parts.append(features.SerializeToString(deterministic=True))
   return b''.join((_FIRST, _varint(sum(map(len, parts))), *parts))
 
