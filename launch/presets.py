@@ -115,7 +115,7 @@ def pong_quick() -> 'config_lib.PipelineConfig':
       online=training_config.OnlineConfig(
           num_actor_steps=3_000,
           # The first one comes before the first update: a student that plays
-          # like its teacher already is not pulled about by a replay of one game.
+          # like its teacher is not pulled about by the replay of one game.
           evaluation_period=1_000,
           checkpoint_period=2_000,
           log_period=50,
