@@ -125,14 +125,16 @@ def convert(
         execution.say(line)
       # TFDS accepts no other format for a dataset that is there.
       builder = _make_builder(config, file_format=config.file_format)
-      manifests = _write_shards(
+      manifests, cautions = _write_shards(
           config, identity, builder, work, log_reader, index, runner_args
       )
-      totals = _totals(index, manifests)
-      finalize.write_cautions(work, manifests)
+      totals = _totals(index, manifests, cautions)
+      finalize.write_cautions(work, cautions)
       finalize.publish(
           builder, work, manifests, config.file_format,
-          provenance.metadata(identity, detection, index, manifests, totals),
+          provenance.metadata(
+              identity, detection, index, manifests, cautions, totals
+          ),
       )
     shutil.rmtree(work.root)
   return Summary(path=version_dir, **totals)
@@ -177,11 +179,14 @@ def _write_shards(
     log_reader: reader.LogReader,
     index: reader.LogIndex,
     runner_args: Sequence[str],
-) -> list[dict[str, Any]]:
-  """Writes the shards that are not there yet; returns the manifests of all.
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+  """Writes the shards that are not there yet.
 
   Whether an episode equals one of another shard is known only when all are
   written. Shards that hold such an episode are then written again without it.
+
+  Returns:
+    The manifests of all shards, and the episodes that are odd but kept.
   """
   options = identity.options
   job = transforms.ConversionJob(
@@ -225,7 +230,7 @@ def _write_shards(
         config.max_rejected_fraction,
     )
     if not found:
-      return manifests
+      return manifests, finalize.cautions(units, manifests)
     duplicates = {
         unit: {**duplicates.get(unit, {}), **found.get(unit, {})}
         for unit in {**duplicates, **found}
@@ -234,7 +239,9 @@ def _write_shards(
 
 
 def _totals(
-    index: reader.LogIndex, manifests: Sequence[Mapping[str, Any]]
+    index: reader.LogIndex,
+    manifests: Sequence[Mapping[str, Any]],
+    cautions: Sequence[Mapping[str, Any]],
 ) -> dict[str, int]:
   """The counts of a `Summary`."""
   return {
@@ -244,7 +251,7 @@ def _totals(
       'num_bytes': sum(m['record_bytes'] for m in manifests),
       'file_bytes': sum(m['file_bytes'] for m in manifests),
       'rejected_episodes': sum(len(m['rejected']) for m in manifests),
-      'odd_episodes': sum(len(m['cautions']) for m in manifests),
+      'odd_episodes': len(cautions),
       'padding': index.accounting.padding,
       'left_out': index.accounting.left_out,
   }

@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import json
 import os
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Iterator, Mapping, Optional, Sequence
 
 import tensorflow_datasets as tfds
 
@@ -16,6 +16,7 @@ from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import record_files
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
+from rrl_pipeline.rlds import validation
 
 _REJECTS_FILE = 'rejects.jsonl'
 _CAUTIONS_FILE = 'cautions.jsonl'
@@ -125,14 +126,24 @@ def collect_manifests(
 def find_duplicates(
     units: Sequence[transforms.WorkUnit], manifests: Sequence[Mapping[str, Any]]
 ) -> dict[str, dict[str, str]]:
-  """Episodes whose content an earlier episode has, in any shard.
+  """Episodes too long to equal an earlier one, in any shard, by chance.
 
   Returns:
     What `conversion_plan.plan_units` takes: by the number of the unit and the
     index of the episode in it, which earlier episode it equals.
   """
-  first = {}
   found = collections.defaultdict(dict)
+  for unit, i, original in _equal_episodes(units, manifests):
+    if unit.spans[i].length >= validation.DUPLICATE_STEPS:
+      found[str(unit.index)][str(i)] = str(original)
+  return dict(found)
+
+
+def _equal_episodes(
+    units: Sequence[transforms.WorkUnit], manifests: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[transforms.WorkUnit, int, reader.EpisodeSpan]]:
+  """Episodes with the content of an earlier one: unit, index in it, earlier."""
+  first = {}
   for unit, manifest in zip(units, manifests, strict=True):
     hashes = manifest['content_sha256']
     for i, (span, sha256) in enumerate(zip(unit.spans, hashes, strict=True)):
@@ -140,8 +151,30 @@ def find_duplicates(
         continue
       original = first.setdefault(sha256, span)
       if original is not span:
-        found[str(unit.index)][str(i)] = str(original)
-  return dict(found)
+        yield unit, i, original
+
+
+def cautions(
+    units: Sequence[transforms.WorkUnit], manifests: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+  """The odd episodes that were kept, as `transforms.finding` describes them.
+
+  Short ones that equal an earlier one are among them.
+  """
+  by_episode = {
+      (line['checkpoint'], line['episode']): {
+          **line, 'reasons': dict(line['reasons'])
+      }
+      for manifest in manifests
+      for line in manifest['cautions']
+  }
+  for unit, i, original in _equal_episodes(units, manifests):
+    span = unit.spans[i]
+    line = by_episode.setdefault(
+        (span.checkpoint_id, span.episode_id), transforms.finding(span, {})
+    )
+    line['reasons'].update(transforms.duplicate(str(original)))
+  return [by_episode[key] for key in sorted(by_episode)]
 
 
 def rejected(
@@ -194,25 +227,15 @@ def check_rejected(
 
 
 def write_cautions(
-    work: work_directory.WorkDirectory, manifests: Sequence[Mapping[str, Any]]
+    work: work_directory.WorkDirectory, lines: Sequence[Mapping[str, Any]]
 ) -> None:
-  """Lists the odd episodes that were kept, like the rejected ones."""
-  _write_lines(
-      work.shard(_CAUTIONS_FILE),
-      [line for manifest in manifests for line in manifest['cautions']],
-  )
+  """Lists the odd episodes like the rejected ones."""
+  _write_lines(work.shard(_CAUTIONS_FILE), lines)
 
 
-def count_cautions(manifests: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def count_cautions(lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:
   """How many episodes are odd, by the rule that says so."""
-  return dict(
-      collections.Counter(
-          rule
-          for manifest in manifests
-          for line in manifest['cautions']
-          for rule in line['reasons']
-      )
-  )
+  return dict(collections.Counter(r for line in lines for r in line['reasons']))
 
 
 def _write_lines(path: str, lines: Sequence[Mapping[str, Any]]) -> None:

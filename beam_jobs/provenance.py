@@ -95,6 +95,7 @@ def metadata(
     detection: formats.Detection,
     index: reader.LogIndex,
     manifests: Sequence[Mapping[str, Any]],
+    cautions: Sequence[Mapping[str, Any]],
     totals: Mapping[str, Any],
 ) -> dict[str, Any]:
   """What `finalize.publish` is to write about a conversion.
@@ -104,6 +105,7 @@ def metadata(
     detection: why the log was read as it was.
     index: what the log holds.
     manifests: of all shards.
+    cautions: the odd episodes.
     totals: counts of the whole dataset.
   """
   return {
@@ -116,7 +118,7 @@ def metadata(
       'warnings': list(index.warnings),
       'totals': dict(totals),
       'checkpoints': checkpoint_splits(manifests),
-      'cautions': finalize.count_cautions(manifests),
+      'cautions': finalize.count_cautions(cautions),
       'shards': [
           {name: m[name] for name in ('shard', 'file_bytes', 'sha256')}
           for m in manifests

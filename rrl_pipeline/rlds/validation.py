@@ -16,6 +16,9 @@ from rrl_pipeline.rlds import schema
 
 # Ten seconds of play at the usual four frames of the emulator in a step.
 FROZEN_STEPS = 150
+# Games begin alike: episodes that were cut early may well be equal. With sticky
+# actions no two are equal for twenty seconds of play, unless logged twice.
+DUPLICATE_STEPS = 300
 
 
 @dataclasses.dataclass(frozen=True)

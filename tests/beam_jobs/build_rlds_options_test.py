@@ -18,6 +18,7 @@ from rrl_pipeline.datasets import atari_replay
 from rrl_pipeline.rlds import record_files
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
+from rrl_pipeline.rlds import validation
 from rrl_pipeline.testing import replay_logs
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -206,7 +207,18 @@ def _log_with_duplicates(directory):
   replay_logs.write_log(str(directory), [a, b, a, c, b], 60)
 
 
-def test_duplicates_across_shards_are_rejected(tmp_path):
+def test_short_episodes_may_be_equal(tmp_path):
+  """Games begin alike, and episodes may be cut early."""
+  log = tmp_path / 'log'
+  _log_with_duplicates(log)
+  summary = build_rlds.convert(_config(log, tmp_path / 'data', num_shards=3))
+  assert (summary.episodes, summary.odd_episodes) == (5, 2)
+  metadata = finalize.published_metadata(summary.path)
+  assert metadata['cautions'] == {'is_no_duplicate': 2}
+
+
+def test_duplicates_across_shards_are_rejected(tmp_path, monkeypatch):
+  monkeypatch.setattr(validation, 'DUPLICATE_STEPS', 5)
   log = tmp_path / 'log'
   _log_with_duplicates(log)
   with pytest.raises(
@@ -232,6 +244,7 @@ def test_duplicates_across_shards_are_rejected(tmp_path):
 
 def test_killed_while_leaving_out_duplicates(tmp_path, monkeypatch):
   """The job goes on where it was, and ends as if nothing had happened."""
+  monkeypatch.setattr(validation, 'DUPLICATE_STEPS', 5)
   log = tmp_path / 'log'
   _log_with_duplicates(log)
 

@@ -8,11 +8,13 @@ import pathlib
 import numpy as np
 import pytest
 
+from rrl_pipeline import types
 from rrl_pipeline.beam_jobs import conversion_plan
 from rrl_pipeline.beam_jobs import finalize
 from rrl_pipeline.beam_jobs import transforms
 from rrl_pipeline.beam_jobs import work_directory
 from rrl_pipeline.logs import formats
+from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import record_files
 from rrl_pipeline.rlds import schema
@@ -115,8 +117,9 @@ def test_lost_episode_is_found(work, converted, file_format):
     finalize.collect_manifests(work, units, index, file_format)
 
 
-def test_equal_episodes_are_found_across_shards(tmp_path, work):
+def test_equal_episodes_are_found_across_shards(tmp_path, work, monkeypatch):
   """The later ones are duplicates, whatever shard they are in."""
+  monkeypatch.setattr(validation, 'DUPLICATE_STEPS', 5)
   log_dir = str(tmp_path / 'log')
   rng = np.random.default_rng(0)
   a, b, c = (replay_logs.random_episode(rng, n) for n in (5, 7, 5))
@@ -138,6 +141,9 @@ def test_equal_episodes_are_found_across_shards(tmp_path, work):
 
   units, manifests = convert({})
   assert [len(unit.spans) for unit in units] == [2, 2, 1]
+  with monkeypatch.context() as patch:
+    patch.setattr(validation, 'DUPLICATE_STEPS', 6)
+    assert list(finalize.find_duplicates(units, manifests)) == ['2']
   found = finalize.find_duplicates(units, manifests)
   first, second = map(str, index.spans[:2])
   assert found == {'1': {'0': first}, '2': {'0': second}}
@@ -186,14 +192,30 @@ def test_dataset_without_episodes_is_refused(work):
 
 
 def test_odd_episodes_are_listed_and_counted(work):
-  manifests = [
-      {'cautions': [{'reasons': {'a': 'x', 'b': 'y'}}]},
-      {'cautions': []},
-      {'cautions': [{'reasons': {'a': 'z'}}]},
+  spans = tuple(
+      reader.EpisodeSpan(0, i, 100 * i, 9, 3, types.EpisodeEnd.TERMINAL, True)
+      for i in range(4)
+  )
+  units = [
+      transforms.WorkUnit(i, 'train', '', spans[2 * i : 2 * i + 2], (), '')
+      for i in range(2)
   ]
-  finalize.write_cautions(work, manifests)
+  manifests = [
+      {
+          'content_sha256': ['a', 'b'],
+          'cautions': [transforms.finding(spans[1], {'a_rule': 'odd'})],
+      },
+      {
+          'content_sha256': ['a', None],
+          'cautions': [transforms.finding(spans[2], {'a_rule': 'odd, too'})],
+      },
+  ]
+  lines = finalize.cautions(units, manifests)
+  finalize.write_cautions(work, lines)
   with open(work.shard('cautions.jsonl'), encoding='utf-8') as file:
-    assert [json.loads(line)['reasons'] for line in file] == [
-        {'a': 'x', 'b': 'y'}, {'a': 'z'}
-    ]
-  assert finalize.count_cautions(manifests) == {'a': 2, 'b': 1}
+    assert [json.loads(line) for line in file] == lines
+  assert [(line['episode'], line['reasons']) for line in lines] == [
+      (1, {'a_rule': 'odd'}),
+      (2, {'a_rule': 'odd, too', 'is_no_duplicate': f'it equals {spans[0]}'}),
+  ]
+  assert finalize.count_cautions(lines) == {'a_rule': 2, 'is_no_duplicate': 1}

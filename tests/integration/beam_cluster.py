@@ -6,9 +6,9 @@ brings the engine up, runs the command with the flags of Beam that send its
 pipeline there, and takes everything down again. The engines:
 
   portable  Beam's own local job service, and a pool of SDK workers
-  flink     a standalone Apache Flink cluster: one job manager, two task
-            managers with one slot each, Beam's job server and a pool of SDK
-            workers, all in processes of their own
+  flink     a standalone Apache Flink cluster: a job manager, a task manager of
+            two slots, Beam's job server, and a pool of SDK workers of which
+            each slot has one; all in processes of their own
   dask      a Dask scheduler and two workers, each in a process of its own
 
 The exit code is that of the command, or 77 if the machine lacks what the engine
@@ -16,7 +16,7 @@ needs; the last line then says what.
 
 Flink needs Java 11 or later. Beam's runner for it comes from Maven Central
 through `mvn`; RRL_FLINK_CLASS_PATH, a job server's jar or a Java class path,
-takes its place where there is no `mvn`. About 3 GB of memory are used.
+takes its place where there is no `mvn`. About 2 GB of memory are used.
 """
 
 import argparse
@@ -39,7 +39,7 @@ import apache_beam
 
 NOT_AVAILABLE = 77
 _START_SECONDS = 90
-_TASK_MANAGERS = 2
+_TASK_SLOTS = 2
 _BIN = pathlib.Path(sys.executable).parent
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -85,8 +85,8 @@ rest.address: localhost
 rest.port: {rest_port}
 taskmanager.host: localhost
 taskmanager.bind-host: localhost
-taskmanager.numberOfTaskSlots: 1
-taskmanager.cpu.cores: 1.0
+taskmanager.numberOfTaskSlots: {task_slots}
+taskmanager.cpu.cores: {task_slots}.0
 taskmanager.memory.framework.heap.size: 128m
 taskmanager.memory.framework.off-heap.size: 128m
 taskmanager.memory.task.heap.size: 256m
@@ -253,15 +253,17 @@ def flink(directory: pathlib.Path) -> Iterator[list[str]]:
   )
   (directory / 'flink-conf.yaml').write_text(
       _FLINK_CONFIGURATION.format(
-          rpc_port=rpc_port, rest_port=rest_port, directory=directory
+          rpc_port=rpc_port,
+          rest_port=rest_port,
+          task_slots=_TASK_SLOTS,
+          directory=directory,
       )
   )
-  task_managers = 0
 
-  def has_slots() -> bool:
+  def has_slots(count: int) -> bool:
     url = f'http://localhost:{rest_port}/overview'
     with contextlib.suppress(OSError), urllib.request.urlopen(url) as answer:
-      return json.load(answer)['slots-total'] == task_managers
+      return json.load(answer)['slots-total'] == count
     return False
 
   runtime = 'org.apache.flink.runtime'
@@ -275,14 +277,14 @@ def flink(directory: pathlib.Path) -> Iterator[list[str]]:
     start(
         'job_manager',
         f'{runtime}.entrypoint.StandaloneSessionClusterEntrypoint',
-        '--configDir', str(directory), is_ready=has_slots,
+        '--configDir', str(directory), is_ready=lambda: has_slots(0),
     )
-    for task_managers in range(1, _TASK_MANAGERS + 1):
-      start(
-          f'task_manager_{task_managers}',
-          f'{runtime}.taskexecutor.TaskManagerRunner',
-          '--configDir', str(directory), is_ready=has_slots,
-      )
+    # One for all slots: a pool takes the workers of two task managers for the
+    # same one, and stops the one of both that is still at work.
+    start(
+        'task_manager', f'{runtime}.taskexecutor.TaskManagerRunner',
+        '--configDir', str(directory), is_ready=lambda: has_slots(_TASK_SLOTS),
+    )
     start(
         'job_server', 'org.apache.beam.runners.flink.FlinkJobServerDriver',
         f'--job-port={job_port}', f'--artifact-port={artifact_port}',
@@ -294,7 +296,8 @@ def flink(directory: pathlib.Path) -> Iterator[list[str]]:
         '--runner=PortableRunner',
         f'--job_endpoint=localhost:{job_port}',
         f'--artifact_endpoint=localhost:{artifact_port}',
-        f'--parallelism={_TASK_MANAGERS}',
+        f'--parallelism={_TASK_SLOTS}',
+        f'--sdk_worker_parallelism={_TASK_SLOTS}',
         *pool,
     ]
 

@@ -79,7 +79,7 @@ def test_cluster_gives_the_same_bytes(
 
 
 def test_flink_gives_the_same_bytes(tmp_path, expected):
-  """Two task managers; each asks the pool for an SDK worker of its own."""
+  """Two task slots; each has an SDK worker of the pool for itself."""
   data_dir = tmp_path / 'data'
   result, logs = _run('flink', LOG, data_dir)
   assert result.returncode == 0, result.stderr
