@@ -107,8 +107,8 @@ def pong_quick() -> 'config_lib.PipelineConfig':
           **schedule,
       ),
       offline=training_config.OfflineConfig(
-          num_learner_steps=6_500,
-          evaluation_period=6_500,
+          num_learner_steps=8_000,
+          evaluation_period=8_000,
           checkpoint_period=500,
           log_period=50,
       ),
