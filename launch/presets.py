@@ -121,7 +121,7 @@ def pong_quick() -> 'config_lib.PipelineConfig':
           log_period=50,
       ),
       evaluation=training_config.EvaluationConfig(
-          num_episodes=12, num_final_episodes=12, num_parallel=12
+          num_episodes=12, num_final_episodes=20, num_parallel=12
       ),
   )
 
