@@ -78,19 +78,19 @@ class Summary:
     episodes: in it.
     transitions: actions of those episodes.
     steps: RLDS steps of those episodes.
-    num_bytes: size of the records.
+    file_bytes: size of the shards.
   """
 
   path: str
   episodes: int
   transitions: int
   steps: int
-  num_bytes: int
+  file_bytes: int
 
   def __str__(self) -> str:
     return (
         f'{self.path}: {self.episodes} episodes, {self.transitions} '
-        f'transitions, {self.steps} steps, {self.num_bytes / 1e6:.1f} MB'
+        f'transitions, {self.steps} steps, {self.file_bytes / 1e6:.1f} MB'
     )
 
 

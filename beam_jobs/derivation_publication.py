@@ -62,7 +62,7 @@ def publish(
       'episodes': sum(m['episodes'] for m in manifests),
       'transitions': sum(m['transitions'] for m in manifests),
       'steps': sum(m['steps'] for m in manifests),
-      'num_bytes': sum(m['record_bytes'] for m in manifests),
+      'file_bytes': sum(m['file_bytes'] for m in manifests),
   }
   metadata = source.metadata
   past = metadata.pop(finalize.METADATA_KEY, {})
