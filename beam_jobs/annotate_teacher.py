@@ -27,6 +27,7 @@ from rrl_pipeline.beam_jobs import derivation
 from rrl_pipeline.beam_jobs import derivation_plan
 from rrl_pipeline.beam_jobs import derivation_program
 from rrl_pipeline.beam_jobs import derived_dataset
+from rrl_pipeline.beam_jobs import job_program
 from rrl_pipeline.beam_jobs import source_dataset
 from rrl_pipeline.beam_jobs import teacher_inference
 from rrl_pipeline.rlds import schema
@@ -237,7 +238,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
   logging.getLogger().addFilter(
       lambda record: 'Resource module is not available' not in str(record.msg)
   )
-  return derivation_program.run(
+  return job_program.run(
       parser,
       lambda flags, args: annotate(AnnotateTeacherConfig(**flags), args),
       argv,

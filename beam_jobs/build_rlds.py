@@ -11,7 +11,6 @@ Beam, for example --runner=FlinkRunner, or --direct_num_workers=8
 import argparse
 import dataclasses
 import importlib
-import logging
 import os
 import shutil
 import sys
@@ -23,7 +22,7 @@ from rrl_pipeline.beam_jobs import conversion_config
 from rrl_pipeline.beam_jobs import conversion_plan
 from rrl_pipeline.beam_jobs import execution
 from rrl_pipeline.beam_jobs import finalize
-from rrl_pipeline.beam_jobs import job_flags
+from rrl_pipeline.beam_jobs import job_program
 from rrl_pipeline.beam_jobs import provenance
 from rrl_pipeline.beam_jobs import transforms
 from rrl_pipeline.beam_jobs import work_directory
@@ -308,28 +307,15 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
   """Runs the program; returns its exit code."""
-  flags, pipeline_args = job_flags.parse(_make_parser(), argv)
-  if flags.time_limit_steps is None:
-    del flags.time_limit_steps
-  else:
-    flags.time_limit_steps = tuple(flags.time_limit_steps)
-  logging.basicConfig(level=logging.WARNING)
-  try:
-    summary = convert(BuildRldsConfig(**vars(flags)), pipeline_args)
-  except (
-      ValueError,
-      OSError,
-      work_directory.BusyError,
-      finalize.ReconciliationError,
-      execution.BeamJobError,
-  ) as error:
-    execution.say(f'error: {error}')
-    return 1
-  except KeyboardInterrupt:
-    execution.say('interrupted; the same command again goes on from here')
-    return 130
-  print(summary)
-  return 0
+
+  def run(flags: Mapping[str, Any], pipeline_args: Sequence[str]) -> Summary:
+    given = dict(flags)
+    limits = given.pop('time_limit_steps')
+    if limits is not None:
+      given['time_limit_steps'] = tuple(limits)
+    return convert(BuildRldsConfig(**given), pipeline_args)
+
+  return job_program.run(_make_parser(), run, argv)
 
 
 if __name__ == '__main__':

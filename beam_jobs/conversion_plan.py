@@ -99,7 +99,7 @@ def plan_units(
           f'num_shards is {num_shards}; expected at least {len(groups)} (the '
           f'checkpoints with steps) and at most {len(spans)} (the episodes)'
       )
-    counts = _share_out(num_shards, lengths, [len(group) for group in groups])
+    counts = share_out(num_shards, lengths, [len(group) for group in groups])
   parts = [
       part
       for group, count in zip(groups, counts)
@@ -125,7 +125,7 @@ def plan_units(
   return tuple(units)
 
 
-def _share_out(
+def share_out(
     total: int, weights: Sequence[int], limits: Sequence[int]
 ) -> list[int]:
   """Shares of at least 1 and at most the limits, about as the weights are."""

@@ -51,13 +51,9 @@ def divide(
           f'num_shards is {num_shards}; expected at least {len(splits)} (the '
           f'splits) and at most {len(episodes)} (the episodes)'
       )
-    counts = [1] * len(splits)
-    for _ in range(num_shards - len(splits)):
-      largest = max(
-          (i for i, split in enumerate(splits) if counts[i] < len(split)),
-          key=lambda i: lengths[i] / counts[i],
-      )
-      counts[largest] += 1
+    counts = conversion_plan.share_out(
+        num_shards, lengths, [len(split) for split in splits]
+    )
   return [
       group
       for split, count in zip(splits, counts)

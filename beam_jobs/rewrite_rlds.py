@@ -16,6 +16,7 @@ from typing import Any, Optional, Sequence
 
 from rrl_pipeline.beam_jobs import derivation_program
 from rrl_pipeline.beam_jobs import episode_choice
+from rrl_pipeline.beam_jobs import job_program
 from rrl_pipeline.beam_jobs import rewrite_job
 
 
@@ -73,7 +74,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         pipeline_args,
     )
 
-  return derivation_program.run(parser, run, argv)
+  return job_program.run(parser, run, argv)
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:

@@ -8,11 +8,10 @@ import dataclasses
 import os
 from typing import Any, Iterator, Mapping, Optional
 
-from google.protobuf import json_format
 import numpy as np
-import tensorflow_datasets as tfds
 
 from rrl_pipeline.rlds import frames
+from rrl_pipeline.rlds import opening
 from rrl_pipeline.rlds import record_files
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
@@ -80,31 +79,24 @@ class SourceDataset:
     """
     self.path = os.path.abspath(path)
     try:
-      self.info = tfds.builder_from_directory(self.path).info
-      step_features = self.info.features[schema.STEPS].feature
-      observation = step_features[schema.OBSERVATION]
-    except (
-        tfds.core.DatasetNotFoundError,
-        tfds.core.dataset_info.DatasetInfoFileError,
-        AttributeError,  # The feature holds no others.
-        FileNotFoundError,
-        KeyError,
-        json_format.ParseError,
-    ) as error:
-      raise SourceError(
-          f'{path} holds no RLDS dataset: expected a TFDS version folder with '
-          f'dataset_info.json and a feature {schema.STEPS!r}, such as '
-          'DATA_DIR/atari_replay/Pong_run_1/1.0.0'
-      ) from error
+      self.info = opening.open_builder(self.path).info
+    except ValueError as error:
+      raise SourceError(str(error)) from error
+    step_features = self.info.features[schema.STEPS].feature
     missing = [
         name
-        for name in (schema.ACTION, schema.REWARD, schema.IS_TERMINAL)
+        for name in (
+            schema.OBSERVATION,
+            schema.ACTION,
+            schema.REWARD,
+            schema.IS_TERMINAL,
+        )
         if name not in step_features
     ]
     if missing:
       raise SourceError(f'the dataset {path} lacks the step fields {missing}')
     try:
-      self.encoding = frames.encoding_of(observation)
+      self.encoding = frames.encoding_of(step_features[schema.OBSERVATION])
     except ValueError as error:
       raise SourceError(f'{path} cannot be read: {error}') from error
     self.file_format = self.info.file_format.value
@@ -116,7 +108,9 @@ class SourceDataset:
     self.name = self.info.name
     self.config = self.info.config_name or ''
     self.version = str(self.info.version)
-    self.frame_shape = tuple(observation.shape[:2])
+    self.frame_shape = tuple(
+        step_features[schema.OBSERVATION].shape[:2]
+    )
     self.shards = {
         name: tuple(map(os.path.basename, split.filepaths))
         for name, split in self.info.splits.items()

@@ -13,13 +13,12 @@ import pathlib
 import re
 from typing import Iterator, Sequence
 
-from google.protobuf import json_format
 from google.protobuf import message
 import numpy as np
-import tensorflow_datasets as tfds
 
 from rrl_pipeline.replay import frame_store
 from rrl_pipeline.rlds import episode_parsing
+from rrl_pipeline.rlds import opening
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import selection
 from rrl_pipeline.rlds import shards as shards_lib
@@ -63,22 +62,7 @@ class RldsDataset:
     """
     self.path = pathlib.Path(path)
     self._filter = episode_filter
-    try:
-      self._info = tfds.builder_from_directory(os.fspath(path)).info
-      self._info.features[schema.STEPS].feature.keys()
-    except (
-        tfds.core.DatasetNotFoundError,
-        tfds.core.dataset_info.DatasetInfoFileError,
-        AttributeError,  # The feature holds no others.
-        FileNotFoundError,
-        KeyError,
-        json_format.ParseError,
-    ) as error:
-      raise ValueError(
-          f'{path} holds no RLDS dataset: expected a TFDS version folder with'
-          f' dataset_info.json and a feature {schema.STEPS!r}, such as'
-          ' DATA_DIR/atari_replay/Pong_run_1/1.0.0.'
-      ) from error
+    self._info = opening.open_builder(path).info
     try:
       self._parser = episode_parsing.EpisodeParser(self._info.features)
     except ValueError as error:

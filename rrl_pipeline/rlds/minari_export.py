@@ -17,12 +17,12 @@ import re
 import shutil
 from typing import Any, Iterator, Mapping
 
-from google.protobuf import json_format
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from rrl_pipeline.logs import minari_import
+from rrl_pipeline.rlds import opening
 from rrl_pipeline.rlds import schema
 
 DATA_FORMATS = ('parquet', 'hdf5', 'arrow')
@@ -162,22 +162,8 @@ def export_dataset(config: ExportConfig) -> Exported:
 
 def _open(config: ExportConfig) -> tfds.core.DatasetBuilder:
   """The dataset, which has all that is needed."""
-  try:
-    builder = tfds.builder_from_directory(config.dataset_dir)
-    features = builder.info.features[schema.STEPS].feature
-  except (
-      tfds.core.DatasetNotFoundError,
-      tfds.core.dataset_info.DatasetInfoFileError,
-      AttributeError,  # The feature holds no others.
-      FileNotFoundError,
-      KeyError,
-      json_format.ParseError,
-  ) as error:
-    raise ValueError(
-        f'{config.dataset_dir} holds no RLDS dataset: expected a TFDS version '
-        f'folder with dataset_info.json and a feature {schema.STEPS!r}, such '
-        'as DATA_DIR/atari_replay/Pong_run_1/1.0.0'
-    ) from error
+  builder = opening.open_builder(config.dataset_dir)
+  features = builder.info.features[schema.STEPS].feature
   missing = [name for name in _STEP_FIELDS if name not in features]
   if missing:
     raise ValueError(
