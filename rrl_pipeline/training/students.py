@@ -56,6 +56,7 @@ class Task:
         self.network,
         config,
         self.observation_shape(),
+        'uint8',
         environment.action_spec().num_values,
         seeding.derive(self.seed, agent, 'network'),
     )

@@ -138,6 +138,7 @@ def _train(
       config.network,
       config.agent,
       observation_shape,
+      'uint8',
       environment.action_spec().num_values,
       seeding.derive(seed, _AGENT, 'network'),
   )
