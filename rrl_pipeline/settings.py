@@ -39,21 +39,21 @@ def to_json_value(settings: Any) -> dict[str, Any]:
   Raises:
     ValueError: a field holds a value that is not of its declared type.
   """
-  return _encode_group(settings, '')
+  return _encode_kind(settings, '')
 
 
 def from_json_value(cls: type[_T], value: Any) -> _T:
   """Builds the settings that `to_json_value` wrote.
 
   Args:
-    cls: the dataclass.
+    cls: the dataclass, or the union of those that it may be.
     value: nested dictionaries.
 
   Raises:
     ValueError: a value of a wrong type or out of its range, an unknown name,
       a missing name.
   """
-  return _decode_group(cls, value, '')
+  return _decode_kind(group_kinds(cls), value, '')
 
 
 def flatten(settings: Any) -> dict[str, Any]:
@@ -112,10 +112,11 @@ def optional_type(annotation: Any) -> Any:
 def group_kinds(annotation: Any) -> Mapping[str, type[Any]]:
   """Returns the dataclasses that a group may be, by kind.
 
-  A type that is one dataclass gives {'': that}, and a leaf gives nothing.
+  A type that is one dataclass gives that, under '' if it has no `kind`, and a
+  leaf gives nothing.
   """
   if dataclasses.is_dataclass(annotation):
-    return {'': annotation}
+    return {getattr(annotation, KIND, ''): annotation}
   if typing.get_origin(annotation) in _UNIONS:
     members = typing.get_args(annotation)
     if all(dataclasses.is_dataclass(member) for member in members):
@@ -196,6 +197,11 @@ def _mismatch(annotation: Any, value: Any, name: str) -> ValueError:
   )
 
 
+def _encode_kind(settings: Any, prefix: str) -> dict[str, Any]:
+  kind = getattr(settings, KIND, '')
+  return ({KIND: kind} if kind else {}) | _encode_group(settings, prefix)
+
+
 def _encode_group(settings: Any, prefix: str) -> dict[str, Any]:
   result = {}
   for name, annotation in field_types(type(settings)).items():
@@ -205,8 +211,7 @@ def _encode_group(settings: Any, prefix: str) -> dict[str, Any]:
       if type(value) not in kinds.values():
         names = ' or '.join(cls.__name__ for cls in kinds.values())
         raise ValueError(f'{path}: expected {names}, got {value!r}')
-      kind = {} if '' in kinds else {KIND: value.kind}
-      result[name] = kind | _encode_group(value, path)
+      result[name] = _encode_kind(value, path)
     else:
       result[name] = _encode(annotation, value, path)
   return result
