@@ -84,11 +84,11 @@ class AgentConfig:
       other. An agent that was pre-trained starts at the end of its schedule.
   """
 
-  algorithm: algorithm_config.DqnConfig = algorithm_config.DqnConfig()
+  algorithm: algorithm_config.AlgorithmConfig = algorithm_config.DqnConfig()
   n_step: int = 3
   discount: float = 0.99
   batch_size: int = 32
-  optimizer: optimizer_config.AdamConfig = optimizer_config.AdamConfig()
+  optimizer: optimizer_config.OptimizerConfig = optimizer_config.AdamConfig()
   learning_rate: float = 1e-4
   weaned_learning_rate: float = 1e-5
   target_update_period: int = 2_000
