@@ -106,6 +106,7 @@ setuptools.setup(
     },
     entry_points={
         'console_scripts': [
+            'rrl-benchmark = rrl_pipeline.launch.benchmark:main',
             'rrl-dataset = rrl_pipeline.launch.dataset_command:main',
             'rrl-launch = rrl_pipeline.launch.launch:main',
             'rrl-minari = rrl_pipeline.launch.minari_bridge:main',

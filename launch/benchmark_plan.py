@@ -264,19 +264,18 @@ def _cell_config(
 
   suite = suites.SUITES[request.suite]
   game = task.config.environment.game
-  agent = suite.adapt(methods.METHODS[method])
-  config = suite.settings(game)
-  offline = config.offline
-  if not _uses_teacher(agent):
-    offline = dataclasses.replace(offline, num_learner_steps=0)
   config = dataclasses.replace(
-      config, seed=seed, agent=agent, offline=offline
+      suite.settings(game),
+      seed=seed,
+      agent=suite.adapt(methods.METHODS[method]),
   )
-  changes = _changes(request, game)
-  if not _uses_teacher(agent):
-    changes = [c for c in changes
-               if not c.startswith('offline.num_learner_steps')]
-  return overrides.apply(config, changes)
+  config = overrides.apply(config, _changes(request, game))
+  if not _uses_teacher(config.agent):
+    # There is nothing that it could learn from data.
+    config = dataclasses.replace(
+        config, offline=dataclasses.replace(config.offline, num_learner_steps=0)
+    )
+  return config
 
 
 def _changes(request: Request, game: str) -> list[str]:

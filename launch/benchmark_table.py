@@ -257,8 +257,10 @@ class Table:
 
   def _draw(self, lines: Sequence[str]) -> None:
     self._erase()
+    width = shutil.get_terminal_size().columns - 1
     for line in lines:
-      self._say(line)
+      # A line that wraps would not be erased as a whole.
+      self._say(line[:width] if self._is_terminal else line)
     self._num_drawn = len(lines) if self._is_terminal else 0
 
   def _erase(self) -> None:
@@ -268,7 +270,4 @@ class Table:
       self._num_drawn = 0
 
   def _say(self, line: str) -> None:
-    if self._is_terminal:
-      # A line that wraps would not be erased as a whole.
-      line = line[: shutil.get_terminal_size().columns - 1]
     print(line, file=self._file, flush=True)
