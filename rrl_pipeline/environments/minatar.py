@@ -15,6 +15,8 @@ import dm_env
 from dm_env import specs
 import numpy as np
 
+from rrl_pipeline.environments import environment
+
 # Their modules in the package.
 _MODULES = {
     'Asterix': 'asterix',
@@ -89,11 +91,10 @@ class MinAtarConfig:
     return None
 
 
-class MinAtarEnvironment(dm_env.Environment):
+class MinAtarEnvironment(environment.Environment):
   """One game. Observations are uint8 [10, 10, channels] of 0 and 255.
 
-  Each channel shows where things of one kind are. As with Atari, an episode is
-  determined by (seed, number of the episode) alone.
+  Each channel shows where things of one kind are.
   """
 
   def __init__(self, config: MinAtarConfig, seed: int):
@@ -112,9 +113,8 @@ class MinAtarEnvironment(dm_env.Environment):
     letters = self._game.env.action_map
     return tuple(_MEANINGS[letters[action]] for action in self._actions)
 
-  def start_at_episode(self, number: int) -> None:
-    """Makes the next `reset` start the episode of this number."""
-    self._episode = number
+  def start_at_episode(self, episode: int) -> None:
+    self._episode = episode
     self._needs_reset = True
 
   def reset(self) -> dm_env.TimeStep:
