@@ -5,6 +5,7 @@ import functools
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import config as config_lib
 from rrl_pipeline.environments import environment
+from rrl_pipeline.environments import minatar
 from rrl_pipeline.replay import stacks
 
 
@@ -12,6 +13,8 @@ def make(
     config: config_lib.EnvironmentConfig, seed: int
 ) -> environment.Environment:
   """An environment whose episodes are determined by `seed` and their number."""
+  if isinstance(config, minatar.MinAtarConfig):
+    return minatar.MinAtarEnvironment(config, seed)
   return atari.AtariEnvironment(config, seed)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 import sys
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -124,18 +124,19 @@ def train_online(
     task: Task,
     agent_config: agent_config_lib.AgentConfig,
     config: config_lib.OnlineConfig,
-    offline_directory: str | os.PathLike,
+    offline_directory: Optional[str | os.PathLike],
     teacher_directory: str | os.PathLike,
 ) -> Mapping[str, Any]:
   """Trains the student, or the control, online; returns counts.
 
   The student goes on from what it learned offline with its optimiser's moments
   kept, its target network set to its online network and an empty replay, as in
-  the authors' code. The control starts from nothing and has no teacher.
+  the authors' code; without an offline directory it starts from nothing. It has
+  a teacher if its method distils one. The control has neither.
   """
   learner = task.learner(agent, agent_config)
   guidance = None
-  if agent == STUDENT:
+  if agent == STUDENT and offline_directory is not None:
     pretrained = checkpointing.Checkpointer(
         offline.checkpoints(offline_directory), learner.state
     )
@@ -145,6 +146,7 @@ def train_online(
           ' --stage=offline first.'
       )
     learner.synchronise_target()
+  if agent == STUDENT and agent_config.distillation_weight > 0:
     guidance = teacher_stage.guidance(teacher_directory, task.environment)
   trainer = online.OnlineTrainer(
       pathlib.Path(directory) / agent,
@@ -164,7 +166,7 @@ def train_online(
       learner,
       trainer,
       agent_config,
-      teacher_directory if agent == STUDENT else None,
+      teacher_directory if guidance is not None else None,
   )
   return trainer.counts()
 
