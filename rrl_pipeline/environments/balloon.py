@@ -23,10 +23,11 @@ from rrl_pipeline.environments import environment
 
 balloon_compatibility.install()
 
-from balloon_learning_environment.env import balloon_env  # pylint: disable=g-import-not-at-top,wrong-import-position
-from balloon_learning_environment.env.balloon import control  # pylint: disable=g-import-not-at-top,wrong-import-position
-from balloon_learning_environment.env.balloon import solar  # pylint: disable=g-import-not-at-top,wrong-import-position
-from balloon_learning_environment.utils import units  # pylint: disable=g-import-not-at-top,wrong-import-position
+# pylint: disable=g-import-not-at-top,wrong-import-position
+from balloon_learning_environment.env import balloon_env
+from balloon_learning_environment.env.balloon import control
+from balloon_learning_environment.env.balloon import solar
+from balloon_learning_environment.utils import units
 
 _ACTIONS = tuple(command.name for command in sorted(
     control.AltitudeControlCommand, key=lambda command: command.value))

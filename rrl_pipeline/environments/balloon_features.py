@@ -19,9 +19,10 @@ from rrl_pipeline.environments import balloon_wind
 
 balloon_compatibility.install()
 
-from balloon_learning_environment.env import features  # pylint: disable=g-import-not-at-top,wrong-import-position
-from balloon_learning_environment.env.balloon import pressure_range_builder  # pylint: disable=g-import-not-at-top,wrong-import-position
-from balloon_learning_environment.utils import units  # pylint: disable=g-import-not-at-top,wrong-import-position
+# pylint: disable=g-import-not-at-top,wrong-import-position
+from balloon_learning_environment.env import features
+from balloon_learning_environment.env.balloon import pressure_range_builder
+from balloon_learning_environment.utils import units
 
 _AMBIENT = 16
 # Uncertainty, bearing and speed of a level that the balloon cannot reach.

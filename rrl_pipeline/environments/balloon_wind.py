@@ -19,9 +19,10 @@ from rrl_pipeline.environments import balloon_compatibility
 
 balloon_compatibility.install()
 
-from balloon_learning_environment.env import generative_wind_field  # pylint: disable=g-import-not-at-top,wrong-import-position
-from balloon_learning_environment.env import wind_field  # pylint: disable=g-import-not-at-top,wrong-import-position
-from balloon_learning_environment.utils import units  # pylint: disable=g-import-not-at-top,wrong-import-position
+# pylint: disable=g-import-not-at-top,wrong-import-position
+from balloon_learning_environment.env import generative_wind_field
+from balloon_learning_environment.env import wind_field
+from balloon_learning_environment.utils import units
 
 
 class Column(NamedTuple):

@@ -51,9 +51,9 @@ def test_an_episode_of_a_suite_is_the_flight_of_its_number():
 
 
 def test_no_settings_name_a_suite():
-  value = settings.to_json_value(balloon_config.BalloonConfig().suite)
-  assert type(settings.from_json_value(balloon_config.BalloonConfig, value)) is (
-      balloon_config.BalloonConfig)
+  config = balloon_config.BalloonConfig
+  value = settings.to_json_value(config().suite)
+  assert type(settings.from_json_value(config, value)) is config
 
 
 def test_a_flight_has_a_step():
