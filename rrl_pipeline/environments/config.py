@@ -11,8 +11,9 @@ from typing import Any, Mapping
 
 from rrl_pipeline import settings
 from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import balloon_config
 
-EnvironmentConfig = atari.AtariConfig
+EnvironmentConfig = atari.AtariConfig | balloon_config.BalloonConfig
 
 
 def to_json(config: EnvironmentConfig) -> dict[str, Any]:

@@ -14,6 +14,8 @@ pytest.importorskip('balloon_learning_environment',
 
 # pylint: disable=g-import-not-at-top,wrong-import-position
 from rrl_pipeline.environments import balloon
+from rrl_pipeline.environments import balloon_config
+from rrl_pipeline.environments import parallel
 from balloon_learning_environment.env import balloon_env
 from balloon_learning_environment.env.balloon import solar
 
@@ -50,3 +52,21 @@ def test_a_flight_is_the_same_to_the_last_bit(seed, steps, monkeypatch):
   expected = _fly(balloon_env.BalloonEnv(seed=0), seed, actions[:steps])
   for found, wanted in zip(ours, expected):
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_flight_in_another_process_is_the_same():
+  suite = balloon_config.BalloonConfig(max_episode_steps=6).suite
+  actions = (0, 0, 2, 1, 0, 2)
+  with parallel.ParallelEnvironments(suite, 0, 2, num_workers=1) as pool:
+    timesteps = [pool.reset([3, 11])]
+    timesteps += [pool.step([action] * 2) for action in actions]
+    flights = pool.read('flight')
+  for number, seed in enumerate((3, 11)):
+    observations, rewards, states = _fly(balloon.simulator(), seed, actions)
+    np.testing.assert_array_equal(
+        observations, [t.observation[number] for t in timesteps])
+    np.testing.assert_array_equal(
+        np.float32(rewards), [t.reward[number] for t in timesteps[1:]])
+    assert flights[number].pressure == states[-1][2]
+    assert timesteps[-1].discount[number] == 1
+  assert timesteps[-1].last().all()
