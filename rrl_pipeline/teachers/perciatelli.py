@@ -65,15 +65,15 @@ def read_weights() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
 def make_network() -> tf.keras.Model:
   """Perciatelli44 as a Keras network, float32 [B, 1099] → Q float32 [B, 3].
 
-  Its variables are, in this order, kernel and bias of the layers dense_0 to
-  dense_6 and of the head, as `read_weights` gives them.
+  Its variables are, in this order, kernel and bias of the layers hidden_0
+  to hidden_6 and of the head, as `read_weights` gives them.
   """
   layers = tf.keras.layers
   network = tf.keras.Sequential(
       [
           layers.Input((NUM_FEATURES,), dtype=tf.float32),
           *(
-              layers.Dense(units, activation='relu', name=f'dense_{i}')
+              layers.Dense(units, activation='relu', name=f'hidden_{i}')
               for i, units in enumerate(HIDDEN_UNITS)
           ),
           layers.Dense(NUM_ACTIONS * NUM_QUANTILES, name='quantiles'),

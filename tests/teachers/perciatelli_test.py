@@ -67,7 +67,7 @@ def test_variables_are_those_that_were_read():
   variables = perciatelli.make_network().variables
   assert [v.name for v in variables] == [
       f'{layer}/{kind}:0'
-      for layer in (*(f'dense_{i}' for i in range(7)), 'quantiles')
+      for layer in (*(f'hidden_{i}' for i in range(7)), 'quantiles')
       for kind in ('kernel', 'bias')
   ]
   assert sum(v.shape.num_elements() for v in variables) == 2_915_553
