@@ -28,6 +28,7 @@ _SEED = 0
 # Okabe and Ito's palette; agents beyond those of every report are grey.
 _COLOURS = {**panels.COLOURS, 'station_seeker': '#009E73'}
 _GREY = '#767676'
+_NO_VALUE = '\N{EN DASH}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,20 +160,26 @@ def picture(comparison: Comparison) -> html.Picture:
 
 
 def table(comparison: Comparison) -> str:
-  """The comparison in Markdown."""
-  lines = [
-      '| agent | TWR50 [%] | minus the teacher [points] | mean return |'
-      ' normalised return | power outages |',
-      '|---|---|---|---|---|---|',
-  ]
-  for name, agent in comparison.agents.items():
-    lines.append(
-        f'| {name} | {_text(agent.time_within_radius, 100, 1)} |'
-        f' {_text(agent.difference, 100, 1)} |'
-        f' {_text(agent.mean_return, 1, 0)} |'
-        f' {_text(agent.normalised_score, 1, 2)} | {agent.power_outages} |'
-    )
-  return '\n'.join(lines) + '\n'
+  """The comparison in Markdown; columns that no agent has are left out."""
+  agents = comparison.agents.values()
+  columns = {
+      'agent': list(comparison.agents),
+      'TWR50 [%]': [_text(a.time_within_radius, 100, 1) for a in agents],
+      'minus the teacher [points]': [
+          _text(a.difference, 100, 1) for a in agents
+      ],
+      'mean return': [_text(a.mean_return, 1, 0) for a in agents],
+      'normalised return': [_text(a.normalised_score, 1, 2) for a in agents],
+      'power outages': [str(a.power_outages) for a in agents],
+      'bursts': [str(a.bursts) for a in agents],
+  }
+  columns = {
+      title: cells
+      for title, cells in columns.items()
+      if set(cells) != {_NO_VALUE}
+  }
+  rows = [columns, ['---'] * len(columns), *zip(*columns.values())]
+  return ''.join(f'| {" | ".join(row)} |\n' for row in rows)
 
 
 def _normalised_score(
@@ -242,7 +249,7 @@ def _text(
 ) -> str:
   """'30.1 (27.5 to 33.0)', or a dash."""
   if estimate is None:
-    return '\N{EN DASH}'
+    return _NO_VALUE
   value, low, high = (
       None if x is None else f'{factor * x:.{digits}f}'
       for x in (estimate.value, estimate.low, estimate.high)

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import multiprocessing
 import os
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Iterator, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +17,7 @@ import tensorflow as tf
 from rrl_pipeline.environments import balloon_compatibility
 from rrl_pipeline.environments import balloon_flights
 from rrl_pipeline.environments import balloon_policies
+from rrl_pipeline.teachers import balloon
 from rrl_pipeline.teachers import bundle
 from rrl_pipeline.training import progress as progress_lib
 
@@ -26,6 +27,11 @@ MAX_STEPS = 960
 
 # The seed of a flight → its policy: float32 [1099] → action.
 Pilot = Callable[[int], Callable[[np.ndarray], int]]
+# Makes a pilot and a `BalloonEnv`; it is sent to other processes.
+MakePlayer = Callable[[], tuple[Pilot, Any]]
+
+# Of a process that flies, once it is started.
+_player: Optional[MakePlayer] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,14 +69,21 @@ def random_walk_pilot(seed: int) -> Callable[[np.ndarray], int]:
 
 
 def load_pilot(name: str) -> Pilot:
-  """The random walk by its name, or a teacher's bundle by its folder.
+  """The random walk or a teacher by its name, or a bundle by its folder.
 
   Raises:
-    ValueError: there is no such bundle, or it is damaged.
+    ValueError: there is no such teacher, or its bundle is damaged.
   """
   if name == RANDOM_WALK:
     return random_walk_pilot
+  if name in balloon.NAMES:
+    return greedy_pilot(balloon.policy(name))
   return greedy_pilot(bundle.read(bundle.find(name)).load().actions)
+
+
+def make_player(name: str) -> tuple[Pilot, Any]:
+  """The pilot of this name (see `load_pilot`) in the faster environment."""
+  return load_pilot(name), make_environment()
 
 
 def suite_seeds(suite: str) -> list[int]:
@@ -115,7 +128,7 @@ def fly(
 def evaluate(
     path: str | os.PathLike,
     agent: str,
-    name: str,
+    make: MakePlayer,
     config: SuiteConfig,
     num_seeds: Optional[int] = None,
 ) -> list[balloon_flights.FlightScore]:
@@ -125,7 +138,8 @@ def evaluate(
     path: of the file of scores; each is added as soon as it is known, so that
       an interrupted evaluation goes on where it was.
     agent: name under which the scores are kept.
-    name: of the pilot; see `load_pilot`.
+    make: makes who flies and what, once in each process, for example
+      `functools.partial(make_player, 'random_walk')`.
     config: what is flown.
     num_seeds: the first ones of the suite; all if None.
 
@@ -139,14 +153,16 @@ def evaluate(
   with progress_lib.progress(
       len(seeds), len(seeds) - len(missing), f'flying {agent}', 'flights'
   ) as progress:
-    for score in _fly_all(agent, name, missing, config.num_processes):
+    for score in _fly_all(agent, make, missing, config.num_processes):
       file.append(score)
       progress.update(1)
   scores = balloon_flights.by_agent(file.scores).get(agent, {})
   return [scores[seed] for seed in seeds]
 
 
-def _fly_all(agent: str, name: str, seeds: list[int], num_processes: int):
+def _fly_all(
+    agent: str, make: MakePlayer, seeds: list[int], num_processes: int
+) -> Iterator[balloon_flights.FlightScore]:
   """Yields scores as they come."""
   if not seeds:
     return
@@ -154,8 +170,10 @@ def _fly_all(agent: str, name: str, seeds: list[int], num_processes: int):
   with futures.ProcessPoolExecutor(
       min(num_processes, len(seeds)),
       mp_context=multiprocessing.get_context('spawn'),
+      initializer=_start_worker,
+      initargs=(make,),
   ) as pool:
-    flights = [pool.submit(_fly_in_worker, agent, name, s) for s in seeds]
+    flights = [pool.submit(_fly_in_worker, agent, seed) for seed in seeds]
     try:
       for flight in futures.as_completed(flights):
         yield flight.result()
@@ -163,22 +181,19 @@ def _fly_all(agent: str, name: str, seeds: list[int], num_processes: int):
       pool.shutdown(cancel_futures=True)
 
 
-def _fly_in_worker(
-    agent: str, name: str, seed: int
-) -> balloon_flights.FlightScore:
-  pilot, environment = _worker(name)
-  score, _ = fly(agent, pilot, environment, seed)
-  return score
-
-
-@functools.cache
-def _worker(name: str) -> tuple[Pilot, Any]:
-  """What a worker keeps from flight to flight."""
+def _start_worker(make: MakePlayer) -> None:
+  global _player
   # One thread for each process, and no graphics memory for JAX.
   os.environ.setdefault('JAX_PLATFORMS', 'cpu')
   tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.config.threading.set_inter_op_parallelism_threads(1)
-  return load_pilot(name), make_environment()
+  # Made with the first flight, which can say what is wrong; this cannot.
+  _player = functools.cache(make)
+
+
+def _fly_in_worker(agent: str, seed: int) -> balloon_flights.FlightScore:
+  score, _ = fly(agent, *_player(), seed)
+  return score
 
 
 def make_environment() -> Any:

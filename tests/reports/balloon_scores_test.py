@@ -136,8 +136,16 @@ def test_the_picture_is_the_same_every_time():
 
 def test_the_table_holds_every_agent():
   header, rule, *rows = balloon_scores.table(_comparison()).splitlines()
-  assert header.count('|') == rule.count('|') == 7
+  assert header.count('|') == rule.count('|') == 8
   assert [row.split(' | ')[0] for row in rows] == [
       '| teacher', '| student', '| random_walk']
   assert rows[0].split(' | ')[2:] == [
-      '\N{EN DASH}', '500 (400 to 600)', '1.00', '0 |']
+      '\N{EN DASH}', '500 (400 to 600)', '1.00', '0', '0 |']
+
+
+def test_the_table_has_no_empty_columns():
+  comparison = balloon_scores.compare(_flights('a', [1]), resamples=10)
+  assert balloon_scores.table(comparison) == (
+      '| agent | TWR50 [%] | mean return | power outages | bursts |\n'
+      '| --- | --- | --- | --- | --- |\n'
+      '| a | 50.0 | 1 | 0 | 0 |\n')

@@ -1,5 +1,7 @@
 """Tests of the evaluation on suites: a flight, and a suite in processes."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -79,9 +81,11 @@ def test_a_suite_goes_on_where_it_was(environment, tmp_path, monkeypatch):
   del environment
   path = tmp_path / 'scores.jsonl'
   flown = []
+  make_player = functools.partial(
+      balloon_evaluation.make_player, 'random_walk')
 
-  def fly_all(agent, name, seeds, num_processes):
-    assert (agent, name, num_processes) == ('walk', 'random_walk', 2)
+  def fly_all(agent, make, seeds, num_processes):
+    assert (agent, make, num_processes) == ('walk', make_player, 2)
     for seed in reversed(seeds):
       flown.append(seed)
       yield balloon_flights.FlightScore(
@@ -90,7 +94,7 @@ def test_a_suite_goes_on_where_it_was(environment, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
   monkeypatch.setattr(balloon_evaluation, '_fly_all', fly_all)
-  arguments = (path, 'walk', 'random_walk',
+  arguments = (path, 'walk', make_player,
                balloon_evaluation.SuiteConfig('tiny'))
   with pytest.raises(KeyboardInterrupt):
     balloon_evaluation.evaluate(*arguments)
