@@ -107,7 +107,8 @@ def _give_one_deviation() -> None:
 
   class OneDeviation(process.GaussianProcessRegressor):
 
-    def predict(self, X, return_std=False, return_cov=False):  # pylint: disable=invalid-name
+    # pylint: disable-next=invalid-name
+    def predict(self, X, return_std=False, return_cov=False):
       answer = super().predict(X, return_std, return_cov)
       if not return_std:
         return answer

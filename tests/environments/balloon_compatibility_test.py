@@ -46,7 +46,7 @@ def test_the_wind_model_gives_one_deviation_per_point(ble):
   points = np.array([[1e3, 2e3, pressure, 60.] for pressure in (6e3, 9e3)])
   means, variances = model.query_batch(points)
   assert means.shape == (2, 2) and variances.shape == (2,)
-  # The closed form for a single observation, with the numbers of env/wind_gp.py.
+  # The closed form for a single observation; numbers of env/wind_gp.py.
   there = np.array(model.measurement_locations[0])
   scaled = (points - there) / [357e3, 357e3, 326., 34560.]
   kernel = 12.96 * np.exp(-np.linalg.norm(scaled, axis=1))
