@@ -4,14 +4,19 @@ Both come out of the installed Balloon Learning Environment or its paper, so
 none is kept in this package: a bundle is written where one is asked for.
 """
 
+import contextlib
 import os
+import pathlib
+import tempfile
 import types
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 
+from rrl_pipeline.environments import balloon_config
 from rrl_pipeline.environments import balloon_policies
+from rrl_pipeline.environments import config as config_lib
 from rrl_pipeline.teachers import bundle
 from rrl_pipeline.teachers import perciatelli
 from rrl_pipeline.teachers import station_seeker
@@ -27,22 +32,34 @@ _NETWORKS: Mapping[str, Callable[[], tf.keras.Model]] = types.MappingProxyType({
     'station_seeker': station_seeker.make_network,
 })
 
-# Returns on the 100 seeds of the suite `small`, as benchmarks/balloon_suites.py
-# measures them; the random walk's are those of this project's own.
+# On the 100 seeds of the suite `small`; benchmarks/balloon_suites.py flies them.
 _SCORES: Mapping[str, Mapping[str, float]] = types.MappingProxyType({
-    'perciatelli44': {'mean_return': 0.0, 'std_return': 0.0},
-    'station_seeker': {'mean_return': 0.0, 'std_return': 0.0},
+    'perciatelli44': {'mean_return': 0.0, 'std_return': 0.0, 'num_episodes': 100, 'epsilon': 0.0},
+    'station_seeker': {'mean_return': 0.0, 'std_return': 0.0, 'num_episodes': 100, 'epsilon': 0.0},
 })
 
-_LINEAGE: Mapping[str, str] = types.MappingProxyType({
-    'perciatelli44': (
-        'quantile regression DQN of Bellemare et al. (Nature, 2020), from the'
-        ' frozen graph in balloon-learning-environment'
-    ),
-    'station_seeker': (
-        'controller with the constants of Bellemare et al. (Nature, 2020); it'
-        ' has no weights'
-    ),
+_LINEAGES: Mapping[str, Mapping[str, Any]] = types.MappingProxyType({
+    # What its training took was not published.
+    'perciatelli44': {
+        'command': (
+            'read out of the frozen graph in balloon-learning-environment;'
+            ' trained by Bellemare et al. (Nature, 2020)'
+        ),
+        'network': {
+            'kind': 'mlp',
+            'hidden_sizes': list(perciatelli.HIDDEN_UNITS),
+        },
+        'agent': {'num_quantiles': perciatelli.NUM_QUANTILES},
+        'teacher': None,
+    },
+    # Nothing was learned.
+    'station_seeker': {
+        'command': 'the rule of Bellemare et al. (Nature, 2020)',
+        'actor_steps': 0,
+        'learner_steps': 0,
+        'frames': 0,
+        'teacher': None,
+    },
 })
 
 
@@ -72,15 +89,12 @@ def policy(name: str) -> Callable[[np.ndarray], np.ndarray]:
   return lambda observation: actions(observation).numpy()
 
 
-def export(
-    name: str, directory: str | os.PathLike, environment: Mapping[str, Any]
-) -> None:
+def export(name: str, directory: str | os.PathLike) -> None:
   """Writes a teacher's bundle; whole or not at all.
 
   Args:
     name: one of `NAMES`.
     directory: of the bundle.
-    environment: the environment's configuration, as a JSON object.
 
   Raises:
     ValueError: as `make_network` does.
@@ -93,8 +107,28 @@ def export(
           observation_shape=(perciatelli.NUM_FEATURES,),
           observation_dtype='float32',
           action_meanings=balloon_policies.ACTION_MEANINGS,
-          environment=environment,
-          score={**_SCORES[name], 'num_episodes': 100, 'epsilon': 0.0},
-          lineage={'command': _LINEAGE[name], 'teacher': None},
+          environment=config_lib.to_json(balloon_config.BalloonConfig()),
+          score=_SCORES[name],
+          lineage=_LINEAGES[name],
       ),
   )
+
+
+@contextlib.contextmanager
+def located(name: str) -> Iterator[pathlib.Path]:
+  """The folder of a bundle, which the caller may copy or load from.
+
+  Args:
+    name: one of `NAMES`, or whatever `bundle.find` takes. The bundle of the
+      former is written for the time of the context.
+
+  Raises:
+    ValueError: as `export` and `bundle.find` do.
+  """
+  if name not in NAMES:
+    yield bundle.find(name)
+    return
+  with tempfile.TemporaryDirectory() as directory:
+    path = pathlib.Path(directory) / name
+    export(name, path)
+    yield path

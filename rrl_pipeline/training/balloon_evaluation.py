@@ -76,9 +76,8 @@ def load_pilot(name: str) -> Pilot:
   """
   if name == RANDOM_WALK:
     return random_walk_pilot
-  if name in balloon.NAMES:
-    return greedy_pilot(balloon.policy(name))
-  return greedy_pilot(bundle.read(bundle.find(name)).load().actions)
+  with balloon.located(name) as path:
+    return greedy_pilot(bundle.read(path).load().actions)
 
 
 def make_player(name: str) -> tuple[Pilot, Any]:
@@ -197,11 +196,11 @@ def _fly_in_worker(agent: str, seed: int) -> balloon_flights.FlightScore:
 
 
 def make_environment() -> Any:
-  """The `BalloonEnv` of BLE with the faster parts."""
+  """The `BalloonEnv` of BLE, with the faster parts of this project."""
   balloon_compatibility.install()
-  from balloon_learning_environment.env import balloon_env  # pylint: disable=g-import-not-at-top
+  from rrl_pipeline.environments import balloon as environment  # pylint: disable=g-import-not-at-top
 
-  return balloon_env.BalloonEnv(seed=0)
+  return environment.simulator()
 
 
 class _Recorder:
