@@ -84,7 +84,8 @@ class OfflineConfig:
   """How long the student learns from the dataset.
 
   Attributes:
-    num_learner_steps: gradient updates in all (the paper: 1,000,000).
+    num_learner_steps: gradient updates in all (the paper: 1,000,000); 0 for a
+      method that learns online only.
     evaluation_period: learner steps between evaluations; there is one more at
       the end.
     checkpoint_period: learner steps between checkpoints.
@@ -121,12 +122,13 @@ class OfflineConfig:
   draws_per_row: float = 1.0
 
   def __post_init__(self):
+    if self.num_learner_steps < 0:
+      raise ValueError(
+          'num_learner_steps must not be negative, got'
+          f' {self.num_learner_steps}.'
+      )
     _check_positive(
-        self,
-        'num_learner_steps',
-        'evaluation_period',
-        'checkpoint_period',
-        'log_period',
+        self, 'evaluation_period', 'checkpoint_period', 'log_period'
     )
     for name in ('max_memory_gib', 'draws_per_row'):
       if getattr(self, name) <= 0:
@@ -204,6 +206,6 @@ class TeacherConfig:
 
   bundle: str = ''
   initial_bundle: str = ''
-  network: network_config.NatureConfig = network_config.NatureConfig()
+  network: network_config.NetworkConfig = network_config.NatureConfig()
   agent: agent_config.AgentConfig = methods.METHODS['tabula_rasa']
   online: OnlineConfig = OnlineConfig()
