@@ -141,12 +141,16 @@ def make_plan(directory: pathlib.Path, request: Request) -> Plan:
   """Works out all runs; writes nothing.
 
   Raises:
-    ValueError: a setting that there is not, or a value that it cannot have.
+    ValueError: a setting that there is not, a value that it cannot have, or a
+      game whose package is missing.
   """
+  from rrl_pipeline.environments import factory
+
   directory = directory.resolve()
   tasks, cells = [], []
   for game in request.games:
     config = _task_config(request, game)
+    factory.interface(config.environment)
     task = config.environment.task
     tasks.append(
         Run(task, directory / 'tasks' / task, config, _TASK_STAGES, task)

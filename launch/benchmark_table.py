@@ -160,7 +160,7 @@ class Table:
     self._clock = clock
     self._is_terminal = file.isatty()
     self._num_drawn = 0
-    self._last = -float('inf')
+    self._last = -float('inf') if self._is_terminal else clock()
     # Runs that are done do not change.
     self._finished: dict[str, Progress] = {}
 
