@@ -206,6 +206,6 @@ class TeacherConfig:
 
   bundle: str = ''
   initial_bundle: str = ''
-  network: network_config.NatureConfig = network_config.NatureConfig()
+  network: network_config.NetworkConfig = network_config.NatureConfig()
   agent: agent_config.AgentConfig = methods.METHODS['tabula_rasa']
   online: OnlineConfig = OnlineConfig()

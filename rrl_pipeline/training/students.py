@@ -8,6 +8,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 import numpy as np
 
+from rrl_pipeline import settings
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import learning
@@ -43,7 +44,7 @@ class Task:
   """
 
   environment: environment_config_lib.EnvironmentConfig
-  network: network_config_lib.NatureConfig
+  network: network_config_lib.NetworkConfig
   evaluation: config_lib.EvaluationConfig
   seed: int
 
@@ -55,6 +56,7 @@ class Task:
         self.network,
         config,
         self.interface.observation_shape,
+        self.interface.observation_dtype.name,
         self.interface.num_actions,
         seeding.derive(self.seed, agent, 'network'),
     )
@@ -249,8 +251,8 @@ def _export(
           ),
           lineage={
               'seed': task.seed,
-              'network': dataclasses.asdict(task.network),
-              'agent': dataclasses.asdict(agent_config),
+              'network': settings.to_json_value(task.network),
+              'agent': settings.to_json_value(agent_config),
               **trainer.counts(),
               # The offline updates are a part of what it took.
               'learner_steps': int(learner.num_steps),
