@@ -171,6 +171,13 @@ def minatar(game: str) -> 'config_lib.PipelineConfig':
 def _adapt_100k(
     agent: 'agent_config.AgentConfig',
 ) -> 'agent_config.AgentConfig':
+  from rrl_pipeline.agents import optimizer_config
+
+  if isinstance(agent.optimizer, optimizer_config.AdamConfig):
+    # The paper's 1.5e-4 all but stops the first thousands of updates.
+    agent = dataclasses.replace(
+        agent, optimizer=optimizer_config.AdamConfig(epsilon=1e-5)
+    )
   return _adapt(
       agent,
       num_actor_steps=100_000,
@@ -178,8 +185,6 @@ def _adapt_100k(
       target_update_period=250,
       min_replay_steps=1_000,
       replay_capacity=100_000,
-      # The paper's 1.5e-4 all but stops the first thousands of updates.
-      adam_epsilon=1e-5,
   )
 
 

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from rrl_pipeline.agents import algorithm_config
 from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import config as environment_config
@@ -58,7 +59,9 @@ def fixture_teacher(tmp_path_factory):
       directory,
       builder.make_network(
           _NETWORK,
+          algorithm_config.DqnConfig(),
           interface.observation_shape,
+          interface.observation_dtype.name,
           interface.num_actions,
           seed=3,
       ),
