@@ -219,7 +219,7 @@ class Table:
   def _row(self, name: str) -> tuple[str, ...]:
     state = self._scheduler.states[name]
     progress = self._progress(name)
-    seconds = self._scheduler.seconds_running(name)
+    seconds = self._scheduler.seconds_run(name)
     fraction = progress.fraction
     is_over = state in (_State.DONE, _State.WAITING)
     return (
