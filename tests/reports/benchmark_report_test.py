@@ -172,6 +172,28 @@ def test_method_without_a_complete_seed_is_in_no_comparison(tmp_path):
   ]
 
 
+def _spoil_teacher(root, task):
+  for path in root.glob(f'cells/*/{task}/*/teacher/bundle/bundle.json'):
+    bundle = json.loads(path.read_text())
+    bundle['score']['mean_return'] = -21.0
+    path.write_text(json.dumps(bundle))
+
+
+def test_task_whose_teacher_is_at_random_level_is_left_out(tmp_path):
+  root = synthetic_benchmark.write(tmp_path)
+  _spoil_teacher(root, 'Pong')
+  summary = benchmark_report.build(root, _RESAMPLES).summary
+  note, = summary['notes']
+  assert 'Pong is left out' in note and 'not above random play' in note
+  assert {run['task'] for run in summary['runs']} == {'Breakout'}
+  assert summary['aggregates']['qdagger']['mean']['value'] == pytest.approx(
+      np.mean([_BREAKOUT(13), _BREAKOUT(14)])
+  )
+  _spoil_teacher(root, 'Breakout')
+  with pytest.raises(ValueError, match='can be reported: .* not above random'):
+    benchmark_report.build(root, _RESAMPLES)
+
+
 def test_nothing_finished_is_an_error(tmp_path):
   root = synthetic_benchmark.write(tmp_path)
   for path in root.glob('cells/*/*/*/evaluate/DONE.json'):
