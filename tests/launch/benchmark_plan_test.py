@@ -64,7 +64,7 @@ def test_what_has_no_teacher_learns_nothing_offline(tmp_path):
 def test_settings_of_the_user_hold_for_all_runs(tmp_path):
   plan = _plan(
       tmp_path,
-      changes=('agent.n_step=5', 'teacher.bundle=my/{game}', 'agent.discount=1'),
+      changes=('agent.n_step=5', 'teacher.bundle=my/{game}'),
   )
   for run in (*plan.tasks, *plan.cells):
     assert run.config.agent.n_step == 5
@@ -155,7 +155,7 @@ def test_another_benchmark_is_refused(tmp_path):
     benchmark_plan.write_record(
         _plan(tmp_path, changes=('agent.n_step=1',)), 'second'
     )
-  with pytest.raises(ValueError, match='with --suite atari10_100k, not atari10'):
+  with pytest.raises(ValueError, match='--suite atari10_100k, not atari10'):
     benchmark_plan.write_record(_plan(tmp_path, suite='atari10'), 'second')
 
 
