@@ -1,5 +1,6 @@
 """Tests of a benchmark's report against figures worked out by hand."""
 
+import html.parser
 import json
 import re
 
@@ -123,6 +124,29 @@ def test_files(report, tmp_path):
   ]
   written = json.loads((tmp_path / 'report.json').read_text())
   assert written == json.loads(json.dumps(report.summary))
+
+
+class _Nesting(html.parser.HTMLParser):
+  """Checks that what is opened is closed, and in order."""
+
+  def __init__(self):
+    super().__init__()
+    self.open = []
+
+  def handle_starttag(self, tag, attrs):
+    if tag not in ('img', 'meta'):
+      self.open.append(tag)
+
+  def handle_endtag(self, tag):
+    assert self.open.pop() == tag
+
+
+def test_page_is_well_formed(report):
+  parser = _Nesting()
+  parser.feed(report.html)
+  parser.close()
+  assert not parser.open
+  assert 'http' not in report.html
 
 
 def test_page_says_what_the_figures_say(report):
