@@ -6,6 +6,7 @@ from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import balloon_config
 from rrl_pipeline.environments import config as config_lib
 from rrl_pipeline.environments import environment
+from rrl_pipeline.environments import minatar
 from rrl_pipeline.replay import stacks
 
 
@@ -21,6 +22,8 @@ def make(
   if isinstance(config, balloon_config.BalloonConfig):
     from rrl_pipeline.environments import balloon
     return balloon.BalloonEnvironment(config, seed)
+  if isinstance(config, minatar.MinAtarConfig):
+    return minatar.MinAtarEnvironment(config, seed)
   return atari.AtariEnvironment(config, seed)
 
 
