@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterator, Mapping
 import numpy as np
 import tensorflow as tf
 
+from rrl_pipeline import settings
 from rrl_pipeline.environments import balloon_config
 from rrl_pipeline.environments import balloon_policies
 from rrl_pipeline.environments import config as config_lib
@@ -45,11 +46,13 @@ _LINEAGES: Mapping[str, Mapping[str, Any]] = types.MappingProxyType({
             'read out of the frozen graph in balloon-learning-environment;'
             ' trained by Bellemare et al. (Nature, 2020)'
         ),
-        'network': {
-            'kind': 'mlp',
-            'hidden_sizes': list(perciatelli.HIDDEN_UNITS),
+        'network': settings.to_json_value(perciatelli.NETWORK),
+        'agent': {
+            'algorithm': {
+                'kind': 'quantile',
+                'num_quantiles': perciatelli.NUM_QUANTILES,
+            },
         },
-        'agent': {'num_quantiles': perciatelli.NUM_QUANTILES},
         'teacher': None,
     },
     # Nothing was learned.
