@@ -77,8 +77,9 @@ def load_pilot(name: str) -> Pilot:
   """
   if name == RANDOM_WALK:
     return random_walk_pilot
-  with balloon.located(name) as path:
-    return greedy_pilot(bundle.read(path).load().actions)
+  if name in balloon.NAMES:
+    return greedy_pilot(balloon.policy(name))
+  return greedy_pilot(bundle.read(bundle.find(name)).load().actions)
 
 
 def make_player(name: str) -> tuple[Pilot, Any]:
