@@ -30,6 +30,7 @@ from rrl_pipeline.beam_jobs import derived_dataset
 from rrl_pipeline.beam_jobs import job_program
 from rrl_pipeline.beam_jobs import source_dataset
 from rrl_pipeline.beam_jobs import teacher_inference
+from rrl_pipeline.rlds import replay_datasets
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import teacher_values
 from rrl_pipeline.teachers import bundle
@@ -119,9 +120,12 @@ def annotate(
               teacher_dir=os.path.abspath(teacher.directory),
               teacher_sha256=teacher.sha256,
               num_actions=teacher.num_actions,
-              stack_size=description.observation_shape[-1],
-              encoding=source.encoding,
-              frame_shape=source.frame_shape,
+              stack_size=(
+                  description.observation_shape[-1]
+                  if source.observation.is_frame
+                  else 1
+              ),
+              observation=source.observation,
           )
       ),
       pipeline_args,
@@ -131,19 +135,22 @@ def annotate(
 def _check_fit(
     source: source_dataset.SourceDataset, teacher: bundle.Bundle
 ) -> None:
-  """Raises ValueError if the teacher cannot judge the dataset's frames."""
-  shape = teacher.description.observation_shape
-  if tuple(shape[:2]) != source.frame_shape:
+  """Raises ValueError if the teacher cannot judge what the dataset holds."""
+  shape = tuple(teacher.description.observation_shape)
+  what = 'observations'
+  if source.observation.is_frame:
+    shape, what = shape[:-1], 'frames'
+  if shape != source.observation.shape:
     raise ValueError(
-        f'the teacher {teacher.directory} sees frames of {tuple(shape[:2])}, '
-        f'those of {source.path} are {source.frame_shape}'
+        f'the teacher {teacher.directory} sees {what} of {shape}, '
+        f'those of {source.path} are {source.observation.shape}'
     )
-  match = schema.CONFIG_NAME_PATTERN.match(source.config)
+  parts = replay_datasets.parse_config(source.name, source.config)
   game = teacher.description.environment.get('game')
-  if match and match['game'] != game:
+  if source.name in replay_datasets.OF_GAMES and parts and parts.name != game:
     raise ValueError(
         f'the teacher {teacher.directory} plays {game}; {source.path} is a '
-        f'dataset of {match["game"]}'
+        f'dataset of {parts.name}'
     )
 
 

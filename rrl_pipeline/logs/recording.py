@@ -123,6 +123,8 @@ class RecordingReader:
         warnings=tuple(warnings),
         # Said by who made the recording of something else.
         losses=tuple(description.metadata.get('losses', ())),
+        frame_dtype=np.dtype(description.observation.dtype).name,
+        bounds=description.bounds,
     )
 
   def read(
@@ -154,6 +156,7 @@ class RecordingReader:
                 (span.length + 1, *observation.shape),
                 observation.dtype,
             ),
+            metadata=episode.metadata,
         )
 
   def _select(self) -> tuple[dict[int, list[int]], list[str]]:
