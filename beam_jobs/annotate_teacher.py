@@ -30,8 +30,10 @@ from rrl_pipeline.beam_jobs import derived_dataset
 from rrl_pipeline.beam_jobs import job_program
 from rrl_pipeline.beam_jobs import source_dataset
 from rrl_pipeline.beam_jobs import teacher_inference
+from rrl_pipeline.replay import stacks
 from rrl_pipeline.rlds import replay_datasets
 from rrl_pipeline.rlds import schema
+from rrl_pipeline.rlds import stacking
 from rrl_pipeline.rlds import teacher_values
 from rrl_pipeline.teachers import bundle
 
@@ -120,11 +122,7 @@ def annotate(
               teacher_dir=os.path.abspath(teacher.directory),
               teacher_sha256=teacher.sha256,
               num_actions=teacher.num_actions,
-              stack_size=(
-                  description.observation_shape[-1]
-                  if source.observation.is_frame
-                  else 1
-              ),
+              stack_size=_stack_size(source, description),
               observation=source.observation,
           )
       ),
@@ -136,14 +134,21 @@ def _check_fit(
     source: source_dataset.SourceDataset, teacher: bundle.Bundle
 ) -> None:
   """Raises ValueError if the teacher cannot judge what the dataset holds."""
-  shape = tuple(teacher.description.observation_shape)
-  what = 'observations'
-  if source.observation.is_frame:
-    shape, what = shape[:-1], 'frames'
-  if shape != source.observation.shape:
+  description, observation = teacher.description, source.observation
+  stack_size = _stack_size(source, description)
+  seen = (
+      stacks.stacked_shape(observation.shape, stack_size), observation.dtype
+  )
+  wanted = tuple(description.observation_shape), description.observation_dtype
+  if seen != wanted:
+    what = 'frames' if observation.is_frame else 'observations'
+    shape = wanted[0][:-1] if observation.is_frame else wanted[0]
+    dtypes = ('', '')
+    if wanted[1] != observation.dtype:
+      dtypes = (f' {wanted[1]}', f' {observation.dtype}')
     raise ValueError(
-        f'the teacher {teacher.directory} sees {what} of {shape}, '
-        f'those of {source.path} are {source.observation.shape}'
+        f'the teacher {teacher.directory} sees {what} of {shape}{dtypes[0]}, '
+        f'those of {source.path} are {observation.shape}{dtypes[1]}'
     )
   parts = replay_datasets.parse_config(source.name, source.config)
   game = teacher.description.environment.get('game')
@@ -152,6 +157,15 @@ def _check_fit(
         f'the teacher {teacher.directory} plays {game}; {source.path} is a '
         f'dataset of {parts.name}'
     )
+
+
+def _stack_size(
+    source: source_dataset.SourceDataset, description: bundle.Description
+) -> int:
+  """Frames of the teacher's observations; 1 where nothing is stacked."""
+  if not stacking.is_stacked(source.observation.shape):
+    return 1
+  return description.observation_shape[-1]
 
 
 def _features(
@@ -217,9 +231,10 @@ def _check_actions(
 
 def _seconds_per_step(teacher: Any) -> float:
   """Times one batch of the teacher, after one that traces its graph."""
+  description = teacher.description
   batch = np.zeros(
-      (teacher_inference.BATCH_SIZE, *teacher.description.observation_shape),
-      np.uint8,
+      (teacher_inference.BATCH_SIZE, *description.observation_shape),
+      description.observation_dtype,
   )
   np.asarray(teacher.values(batch))
   start = time.perf_counter()

@@ -144,7 +144,7 @@ def _values_of_record(
       job.observation.decode(stored[start : start + BATCH_SIZE])
       for start in range(0, len(stored), BATCH_SIZE)
   )
-  if job.observation.is_frame:
+  if stacking.is_stacked(job.observation.shape):
     blocks = stacking.stacks(blocks, job.stack_size)
   values = np.empty((len(stored), job.num_actions), np.float32)
   start = 0

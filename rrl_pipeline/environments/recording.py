@@ -43,16 +43,23 @@ def describe(
     arrays[name] = recording_files.Array(
         tuple(spec.shape), str(np.dtype(spec.dtype))
     )
-  observation = environment.observation_spec()
-  bounds = None
-  if isinstance(observation, specs.BoundedArray):
-    bounds = bounds_lib.declared(
-        observation.minimum,
-        observation.maximum,
-        observation.shape,
-        observation.dtype,
-    )
-  return recording_files.Description(**arrays, metadata=metadata, bounds=bounds)
+  return recording_files.Description(
+      **arrays,
+      metadata=metadata,
+      bounds=declared_bounds(environment.observation_spec()),
+  )
+
+
+def declared_bounds(observation: specs.Array) -> Optional[bounds_lib.Bounds]:
+  """The range that a spec declares; None if it is that of its dtype."""
+  if not isinstance(observation, specs.BoundedArray):
+    return None
+  return bounds_lib.declared(
+      observation.minimum,
+      observation.maximum,
+      observation.shape,
+      observation.dtype,
+  )
 
 
 class RecordingEnvironment(dm_env.Environment):

@@ -8,9 +8,9 @@ import dm_env
 from dm_env import specs
 import numpy as np
 
+from rrl_pipeline.environments import environment as environment_lib
 from rrl_pipeline.environments import recording
 from rrl_pipeline.logs import recorder
-from rrl_pipeline.logs import recording_files
 
 NUM_ACTIONS = 3
 
@@ -48,13 +48,11 @@ class SmallConfig:
     return None
 
 
-class SmallEnvironment(dm_env.Environment):
+class SmallEnvironment(environment_lib.Environment):
   """Each episode depends on (seed, its number) and its actions alone.
 
   A third of the steps of action 2 end it. Rewards are not whole numbers.
   """
-
-  action_meanings = ('LEFT', 'STAY', 'RIGHT')
 
   def __init__(self, config: SmallConfig, seed: int):
     self._config = config
@@ -62,12 +60,16 @@ class SmallEnvironment(dm_env.Environment):
     self._episode = -1
     self._steps = 0
 
-  def start_at_episode(self, number: int) -> None:
-    """Makes the next `reset` start the episode of this number."""
-    self._episode = number - 1
+  @property
+  def action_meanings(self) -> tuple[str, ...]:
+    return ('LEFT', 'STAY', 'RIGHT')
 
-  def facts(self) -> dict[str, Any]:
-    """What is to be recorded of the episode that has just ended."""
+  def start_at_episode(self, episode: int) -> None:
+    """Makes the next `reset` start the episode of this number."""
+    self._episode = episode - 1
+
+  def episode_facts(self) -> dict[str, Any]:
+    """See base class."""
     return {
         'environment_seed': [self._seed, self._episode],
         'mean_distance': self._steps / 7,
@@ -147,26 +149,10 @@ def play(
 ) -> None:
   """Records random play by one writer, whose description says what it is."""
   recorded = recording.RecordingEnvironment(
-      environment, writer, SmallEnvironment.facts
+      environment, writer, SmallEnvironment.episode_facts
   )
   for number in range(num_episodes):
     rng = np.random.default_rng(number)
     timestep = recorded.reset()
     while not timestep.last():
       timestep = recorded.step(rng.integers(NUM_ACTIONS))
-
-
-def description(
-    shape: tuple[int, ...], dtype: str, **metadata: Any
-) -> recording_files.Description:
-  """Of a recording of such observations without an environment."""
-  return recording_files.Description(
-      recording_files.Array(shape, dtype),
-      recording_files.Array((), 'int32'),
-      recording_files.Array((), 'float64'),
-      {
-          'agent': 'random',
-          'action_meanings': list(SmallEnvironment.action_meanings),
-          **metadata,
-      },
-  )

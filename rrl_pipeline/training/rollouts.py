@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import itertools
-from typing import Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class PlayedEpisode:
     actions: int32 [T].
     rewards: float32 [T] raw rewards.
     terminal: False if the time limit ended it.
+    facts: what else the environment knows of it, as JSON.
   """
 
   number: int
@@ -33,6 +34,7 @@ class PlayedEpisode:
   actions: np.ndarray
   rewards: np.ndarray
   terminal: bool
+  facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class _Player:
@@ -79,6 +81,7 @@ class _Player:
         actions=np.array(self._actions, np.int32),
         rewards=np.array(self._rewards, np.float32),
         terminal=bool(self.timestep.discount == 0),
+        facts=self.environment.episode_facts(),
     )
 
 

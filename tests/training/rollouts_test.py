@@ -28,6 +28,9 @@ class _Environment:
   def start_at_episode(self, episode):
     self._episode = episode
 
+  def episode_facts(self):
+    return {'first_step': self._seed}
+
   def _frame(self):
     return np.array([[self._episode, self._step, self._seed]], np.uint8)
 
