@@ -53,6 +53,7 @@ class Environment(dm_env.Environment):
   def start_at_episode(self, episode: int) -> None:
     """Makes the next `reset` start the episode of this number."""
 
+  @property
   def episode_facts(self) -> dict[str, Any]:
     """What else is known of the episode that has just ended, as JSON.
 

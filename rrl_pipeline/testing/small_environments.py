@@ -68,6 +68,7 @@ class SmallEnvironment(environment_lib.Environment):
     """Makes the next `reset` start the episode of this number."""
     self._episode = episode - 1
 
+  @property
   def episode_facts(self) -> dict[str, Any]:
     """See base class."""
     return {
@@ -149,7 +150,7 @@ def play(
 ) -> None:
   """Records random play by one writer, whose description says what it is."""
   recorded = recording.RecordingEnvironment(
-      environment, writer, SmallEnvironment.episode_facts
+      environment, writer, lambda played: played.episode_facts
   )
   for number in range(num_episodes):
     rng = np.random.default_rng(number)

@@ -123,4 +123,5 @@ def _play_wave(
       lambda number: _epsilon(config, number),
       config.num_parallel,
       keep_frames=True,
+      num_workers=config.num_workers,
   )

@@ -47,5 +47,5 @@ def recorded(
   with recorder.RecordingWriter(os.fspath(directory), description) as writer:
     writer.truncate(num_episodes)
     yield recording.RecordingEnvironment(
-        environment, writer, environment_lib.Environment.episode_facts
+        environment, writer, lambda played: played.episode_facts
     )

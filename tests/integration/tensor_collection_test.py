@@ -66,7 +66,7 @@ def _play(number):
     rows.append(
         (timestep.observation, action, timestep.reward, timestep.discount)
     )
-  return rows, environment.episode_facts()
+  return rows, environment.episode_facts
 
 
 def _read(directory):

@@ -64,7 +64,7 @@ def _play(config, num_writers=2, num_episodes=3):
         played.actions.append(action)
         played.rewards.append(np.float32(timestep.reward))
       yield dataclasses.replace(
-          played, terminal=timestep.discount == 0, facts=environment.episode_facts()
+          played, terminal=timestep.discount == 0, facts=environment.episode_facts
       )
 
 

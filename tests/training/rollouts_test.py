@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import factory
 from rrl_pipeline.training import rollouts
 
 _CONFIG = atari.AtariConfig(stack_size=2, max_episode_steps=6)
@@ -28,8 +29,9 @@ class _Environment:
   def start_at_episode(self, episode):
     self._episode = episode
 
+  @property
   def episode_facts(self):
-    return {'first_step': self._seed}
+    return {'steps': int(self._step), 'seed': self._seed}
 
   def _frame(self):
     return np.array([[self._episode, self._step, self._seed]], np.uint8)
@@ -55,7 +57,7 @@ def _length(episode: int) -> int:
 
 @pytest.fixture(name='fake_environments')
 def fixture_fake_environments(monkeypatch):
-  monkeypatch.setattr(rollouts.factory, 'make', _Environment)
+  monkeypatch.setattr(factory, 'make', _Environment)
   _Environment.made = 0
 
 
@@ -79,6 +81,7 @@ def _play(numbers, num_parallel, epsilon=0.0, seed=1, **kwargs):
 def _assert_equal(first, second):
   for a, b in zip(first, second, strict=True):
     assert (a.number, a.terminal) == (b.number, b.terminal)
+    assert a.facts == b.facts
     for name in ('frames', 'actions', 'rewards'):
       np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
 
@@ -92,6 +95,7 @@ def test_episodes_come_whole_and_in_order(fake_environments, num_parallel):
   for episode in episodes:
     length = _length(episode.number)
     assert episode.terminal == bool(episode.number % 2)
+    assert episode.facts == {'steps': length, 'seed': 1}
     assert episode.actions.dtype == np.int32
     assert episode.rewards.dtype == np.float32
     # Step t is taken at the stack of frames t - 1 and t; before there are
@@ -179,3 +183,23 @@ def test_games_are_the_same_alone_and_in_parallel():
   assert not any(episode.terminal for episode in together)
   assert together[0].frames.shape == (13, 84, 84)
   assert not np.array_equal(together[0].actions, together[1].actions)
+
+
+def test_episodes_are_the_same_in_other_processes():
+  config = atari.AtariConfig(frame_size=16, max_episode_steps=7)
+
+  def play(num_workers):
+    return list(rollouts.play(
+        config, lambda o: o.sum(axis=(1, 2, 3)) % 6, range(5), 2,
+        lambda number: 0.2 * number, 3, keep_frames=True,
+        num_workers=num_workers,
+    ))
+
+  for _ in range(2):  # The second time in processes that are there.
+    for here, there in zip(play(0), play(2), strict=True):
+      assert (here.number, here.terminal) == (there.number, there.terminal)
+      for name in ('frames', 'actions', 'rewards'):
+        np.testing.assert_array_equal(
+            getattr(here, name), getattr(there, name)
+        )
+  rollouts._processes.cache_clear()
