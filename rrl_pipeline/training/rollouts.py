@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import functools
 import itertools
-from typing import Callable, Iterable, Iterator, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 import dm_env
 from dm_env import specs
@@ -31,6 +31,7 @@ class PlayedEpisode:
     actions: int32 [T].
     rewards: float32 [T] raw rewards.
     terminal: False if the time limit ended it.
+    facts: what else the environment knows of it, as JSON.
   """
 
   number: int
@@ -38,6 +39,7 @@ class PlayedEpisode:
   actions: np.ndarray
   rewards: np.ndarray
   terminal: bool
+  facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class _Player:
@@ -81,7 +83,9 @@ class _Player:
     self._actions.append(action)
     self._rewards.append(reward)
 
-  def episode(self, discount: float) -> PlayedEpisode:
+  def episode(
+      self, discount: float, facts: Mapping[str, Any]
+  ) -> PlayedEpisode:
     return PlayedEpisode(
         number=self.number,
         frames=np.array(self._frames, self._frame.dtype).reshape(
@@ -90,6 +94,7 @@ class _Player:
         actions=np.array(self._actions, np.int32),
         rewards=np.array(self._rewards, np.float32),
         terminal=bool(discount == 0),
+        facts=facts,
     )
 
 
@@ -167,12 +172,13 @@ def play(
         )
     ]
     timestep = environments.step(actions, [p.environment for p in players])
-    ended = []
     for i, player in enumerate(players):
       player.step(actions[i], timestep.reward[i], timestep.observation[i])
-      if timestep.step_type[i] == dm_env.StepType.LAST:
-        finished[player.number] = player.episode(timestep.discount[i])
-        ended.append(player)
+    last = np.flatnonzero(timestep.step_type == dm_env.StepType.LAST)
+    ended = [players[i] for i in last]
+    facts = environments.read('episode_facts', [p.environment for p in ended])
+    for i, player, known in zip(last, ended, facts, strict=True):
+      finished[player.number] = player.episode(timestep.discount[i], known)
     following = list(itertools.islice(waiting, len(ended)))
     if following:
       start(ended[: len(following)], following)
