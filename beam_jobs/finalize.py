@@ -1,7 +1,6 @@
 """Proves that shards hold what the log held, and makes them a TFDS dataset."""
 
 import collections
-import concurrent.futures
 import hashlib
 import itertools
 import json
@@ -22,8 +21,6 @@ from rrl_pipeline.rlds import validation
 _REJECTS_FILE = 'rejects.jsonl'
 _CAUTIONS_FILE = 'cautions.jsonl'
 METADATA_KEY = 'conversion'
-# Of each, a record is in memory.
-_CHECKS_AT_ONCE = 4
 
 
 class ReconciliationError(RuntimeError):

@@ -1,11 +1,11 @@
 """Turns the frames of a logged episode into what is stored, block by block.
 
 One block of frames is in memory at a time; of the whole episode only what is
-stored: as PNG a thirtieth of its size.
+stored, once: as PNG a thirtieth of its size.
 """
 
 import hashlib
-from typing import Protocol, Sequence
+from typing import Iterable, Protocol
 
 import google_crc32c
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import schema
+from rrl_pipeline.rlds import tf_example
 
 
 class FrameEncoder(Protocol):
@@ -24,7 +25,10 @@ class FrameEncoder(Protocol):
 
   blank: bytes
 
-  def encode_block(self, block: np.ndarray) -> Sequence[bytes]:
+  def make_list(self) -> list[bytes] | tf_example.RawValues:
+    """An empty list for what is stored of the frames of an episode."""
+
+  def encode_block(self, block: np.ndarray) -> Iterable[bytes]:
     """What is stored of each frame of a block, uint8 [N, height, width]."""
 
 
@@ -37,6 +41,10 @@ class RawEncoder:
 
   def __init__(self, shape: tuple[int, int]):
     self.blank = bytes(shape[0] * shape[1])
+
+  def make_list(self) -> tf_example.RawValues:
+    """An empty list of raw frames."""
+    return tf_example.RawValues(len(self.blank))
 
   def encode_block(self, block: np.ndarray) -> list[bytes]:
     """The bytes of each frame of a block, uint8 [N, height, width]."""
@@ -74,7 +82,7 @@ def encode(
   Raises:
     reader.LogError: if the log is damaged.
   """
-  frames = []
+  frames = encoder.make_list()
   checksums = []
   is_blank = []
   for block in stream.frames:
