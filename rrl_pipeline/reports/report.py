@@ -12,6 +12,7 @@ from rrl_pipeline import run_directory
 from rrl_pipeline import scores
 from rrl_pipeline.reports import config as config_lib
 from rrl_pipeline.reports import figures
+from rrl_pipeline.reports import film as film_lib
 from rrl_pipeline.reports import formats
 from rrl_pipeline.reports import gif
 from rrl_pipeline.reports import html
@@ -19,9 +20,6 @@ from rrl_pipeline.reports import metric_figures
 from rrl_pipeline.reports import runs as runs_lib
 from rrl_pipeline.reports import summary as summary_lib
 from rrl_pipeline.reports import timeline
-
-# Atari runs at 60 emulator frames per second.
-_EMULATOR_FPS = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,12 +92,14 @@ def _film(
     run: runs_lib.Run, seconds: float
 ) -> tuple[Optional[bytes], Optional[bytes]]:
   """Returns the GIF and one of its images as PNG."""
-  if run.play is None or not len(run.play):
+  film = run.play is not None and film_lib.make(
+      run.play, run.frame_skip, seconds
+  )
+  if not film:
     return None, None
-  fps = _EMULATOR_FPS / run.frame_skip
-  frames = run.play[: max(1, round(seconds * fps))]
   # The first frames of many games show an empty field.
-  return gif.encode_gif(frames, fps), gif.encode_still(frames[len(frames) // 2])
+  still = film.frames[len(film.frames) // 2]
+  return gif.encode_gif(film.frames, film.fps), gif.encode_still(still)
 
 
 def _pictures(

@@ -9,6 +9,7 @@ from typing import Any, Mapping
 import numpy as np
 
 from rrl_pipeline import scores
+from rrl_pipeline import settings
 from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import config as environment_config_lib
@@ -134,6 +135,7 @@ def _train(
       config.network,
       config.agent,
       interface.observation_shape,
+      interface.observation_dtype.name,
       interface.num_actions,
       seeding.derive(seed, _AGENT, 'network'),
   )
@@ -185,9 +187,9 @@ def _train(
           lineage={
               'command': command,
               'seed': seed,
-              'network': dataclasses.asdict(config.network),
-              'agent': dataclasses.asdict(config.agent),
-              'online': dataclasses.asdict(config.online),
+              'network': settings.to_json_value(config.network),
+              'agent': settings.to_json_value(config.agent),
+              'online': settings.to_json_value(config.online),
               **trainer.counts(),
               'teacher': parent,
           },
