@@ -18,9 +18,6 @@ import shutil
 import sys
 from typing import Any, Mapping, Optional, Sequence
 
-import apache_beam as beam
-from apache_beam.options import pipeline_options
-
 from rrl_pipeline.beam_jobs import execution
 from rrl_pipeline.beam_jobs import job_program
 from rrl_pipeline.beam_jobs import statistics_job
@@ -122,21 +119,11 @@ def _run_job(
       f'{dataset.num_episodes} episodes of {dataset.path}'
   )
   with execution.progress_bar(work, units, to_do, 'statistics', 'episodes'):
-    try:
-      with beam.Pipeline(
-          options=pipeline_options.PipelineOptions(list(runner_args))
-      ) as pipeline:
-        _ = (
-            pipeline
-            | 'CreateFiles' >> beam.Create(units)
-            | 'ComputeStatistics'
-            >> statistics_job.ComputeStatistics(dataset.path, work.root, path)
-        )
-    except Exception as error:
-      raise execution.BeamJobError(
-          f'the Beam job failed: {error}\nFiles that are done are kept; the '
-          'same command again goes on from there'
-      ) from error
+    execution.run_pipeline(
+        units,
+        statistics_job.ComputeStatistics(dataset.path, work.root, path),
+        runner_args,
+    )
   errors = work.errors(len(units) + 1)
   if errors:
     raise dataset_files.DatasetError('\n'.join(errors))
