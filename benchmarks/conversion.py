@@ -116,6 +116,7 @@ def convert_bare(log_dir: str, data_dir: str, stopwatch: Stopwatch) -> None:
   """The least that any conversion must do, in one loop."""
   from rrl_pipeline.logs import formats
   from rrl_pipeline.rlds import encoding
+  from rrl_pipeline.rlds import observations
   from rrl_pipeline.rlds import png
   from rrl_pipeline.rlds import record_files
   from rrl_pipeline.rlds import schema
@@ -124,7 +125,8 @@ def convert_bare(log_dir: str, data_dir: str, stopwatch: Stopwatch) -> None:
   stopwatch.start()
   log_reader = formats.open_reader(formats.LogConfig(log_dir))
   encoder = encoding.make_encoder(
-      schema.PNG, schema.ATARI_FRAME_SHAPE, png.default_compressor()
+      observations.ObservationFormat(schema.ATARI_FRAME_SHAPE, schema.PNG),
+      png.default_compressor(),
   )
   os.makedirs(data_dir)
   path = os.path.join(data_dir, 'shard.tfrecord')

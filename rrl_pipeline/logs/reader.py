@@ -7,11 +7,12 @@ episodes as a stream of blocks; it runs in the workers, each on its own share.
 """
 
 import dataclasses
-from typing import Any, Iterator, Mapping, Protocol, Sequence
+from typing import Any, Iterator, Mapping, Optional, Protocol, Sequence
 
 import numpy as np
 
 from rrl_pipeline import types
+from rrl_pipeline.logs import bounds as bounds_lib
 
 
 class LogError(ValueError):
@@ -112,6 +113,8 @@ class LogIndex:
     checkpoints: the numbers of the checkpoints that are read.
     sources: for each of them, its files.
     frame_shape: shape of one observation.
+    frame_dtype: dtype of its numbers.
+    bounds: the range that the environment declares for them, if the log says.
     ends_marked: False if the log does not mark ends other than terminal ones.
     metadata: what the writer of the log said about it.
     warnings: what the user should know, one line each.
@@ -128,6 +131,8 @@ class LogIndex:
   metadata: Mapping[str, Any]
   warnings: Sequence[str]
   losses: Sequence[str] = ()
+  frame_dtype: str = 'uint8'
+  bounds: Optional[bounds_lib.Bounds] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,15 +146,20 @@ class EpisodeStream:
     frames: blocks [N, ...] of consecutive observations, T in all, or T + 1 if
       the span has its final observation. They can be taken once, in order, and
       before the next episode is asked for.
+    metadata: what else the log says of this episode, as JSON.
   """
 
   span: EpisodeSpan
   actions: np.ndarray
   rewards: np.ndarray
   frames: Iterator[np.ndarray]
+  metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   def load(self) -> types.Episode:
-    """Takes all frames into memory: 7 KB for each step of an Atari game."""
+    """Takes all frames into memory: 7 KB for each step of an Atari game.
+
+    What the log says of the episode is kept beside its place there.
+    """
     return types.Episode(
         observations=np.concatenate(list(self.frames)),
         actions=self.actions.astype(np.int64),
@@ -157,6 +167,7 @@ class EpisodeStream:
         end=self.span.end,
         complete_start=self.span.complete_start,
         metadata={
+            **self.metadata,
             'checkpoint': self.span.checkpoint_id,
             'episode': self.span.episode_id,
             'first_add': self.span.first_add,

@@ -10,6 +10,7 @@ from tensorflow_datasets.proto import tf_example_generated_pb2 as example_pb2
 from rrl_pipeline import types
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import encoding
+from rrl_pipeline.rlds import observations
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
@@ -22,7 +23,9 @@ from rrl_pipeline.testing import replay_logs
 def test_equal_to_the_serializer_of_tfds(end, length, frame_encoding):
   logged = replay_logs.random_episode(np.random.default_rng(0), length, end=end)
   span = reader.EpisodeSpan(1, 2, 33, length, 3, end, complete_start=False)
-  encoder = encoding.make_encoder(frame_encoding, (84, 84), png.ZLIB)
+  encoder = encoding.make_encoder(
+      observations.ObservationFormat((84, 84), frame_encoding), png.ZLIB
+  )
   episode = encoding.encode(
       reader.EpisodeStream(
           span, logged.actions, logged.rewards, iter([logged.observations])
