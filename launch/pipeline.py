@@ -92,6 +92,12 @@ def _dataset(context: stages.Context) -> stages.Result:
           num_actions=factory.interface(config.environment).num_actions,
       )
   )
+  if config.dataset.card:
+    from rrl_pipeline.beam_jobs import compute_statistics
+
+    compute_statistics.compute(
+        compute_statistics.ComputeStatisticsConfig(summary.path)
+    )
   shards = finalize.published_metadata(summary.path)['shards']
   result = stages.Result(
       outputs={
