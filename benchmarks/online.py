@@ -51,7 +51,7 @@ def _bare_loop(environment_config, config) -> float:
   policy = acting.GreedyPolicy(learner.network)
   generator = np.random.default_rng(0)
   store = frame_store.FrameStore(_STEPS.value, (84, 84), num_actions, 4)
-  stacker = wrappers.FrameStacker((84, 84), 4)
+  stacker = wrappers.FrameStacker(environment.observation_spec(), 4)
   timestep = environment.reset()
   observation = stacker.reset(timestep.observation)
   rows = frame_store.Rows(

@@ -1,5 +1,7 @@
 """Says in one line, before a stage runs, what it will take."""
 
+import math
+
 from rrl_pipeline import stages
 
 
@@ -22,6 +24,7 @@ def collect(context: stages.Context) -> str:
     return f'nothing to collect: the dataset is {config.dataset.path}'
   if config.logs.path:
     return f'nothing to collect: the logs are in {config.logs.path}'
+  from rrl_pipeline.environments import factory
   from rrl_pipeline.training import probe
   from rrl_pipeline.training import teacher as teacher_stage
 
@@ -30,11 +33,11 @@ def collect(context: stages.Context) -> str:
   seconds = config.collect.num_steps * (
       probe.seconds_per_environment_step(environment)
       + probe.seconds_per_batch(
-          player.actions, player.description.observation_shape, num_parallel
+          player.actions, factory.interface(environment), num_parallel
       )
       / num_parallel
   )
-  num_bytes = config.collect.num_steps * environment.frame_size**2
+  num_bytes = config.collect.num_steps * _frame_bytes(environment)
   return (
       f'{config.collect.num_steps:,} agent steps, {_size(num_bytes)} of frames'
       f' before compression: about {_duration(seconds)}'
@@ -57,7 +60,7 @@ def offline(context: stages.Context) -> str:
   steps = counts['steps'] + sum(
       mixed['steps'] for mixed in counts.values() if isinstance(mixed, dict)
   )
-  num_bytes = steps * config.environment.frame_size**2
+  num_bytes = steps * _frame_bytes(config.environment)
   place = config.offline.placement(num_bytes).value
   seconds = config.offline.num_learner_steps * _update_seconds(
       context, config.network, config.agent
@@ -101,6 +104,13 @@ def report(context: stages.Context) -> str:
   )
 
 
+def _frame_bytes(environment) -> int:
+  from rrl_pipeline.environments import factory
+
+  frame = factory.interface(environment).frame
+  return math.prod(frame.shape) * frame.dtype.itemsize
+
+
 def _task(context, network):
   from rrl_pipeline.training import students
 
@@ -117,9 +127,7 @@ def _update_seconds(context, network, agent) -> float:
 
   task = _task(context, network)
   learner = task.learner('probe', agent)
-  return probe.seconds_per_update(
-      learner, agent, task.observation_shape(), learner.network.output_shape[-1]
-  )
+  return probe.seconds_per_update(learner, agent, task.interface)
 
 
 def _online_seconds(context, network, agent, num_actor_steps: int) -> float:
@@ -130,7 +138,7 @@ def _online_seconds(context, network, agent, num_actor_steps: int) -> float:
   policy = acting.GreedyPolicy(task.learner('probe', agent).network)
   return num_actor_steps * (
       probe.seconds_per_environment_step(task.environment)
-      + probe.seconds_per_batch(policy, task.observation_shape(), 1)
+      + probe.seconds_per_batch(policy, task.interface, 1)
       + _update_seconds(context, network, agent) / agent.update_period
   )
 

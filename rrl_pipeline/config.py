@@ -10,6 +10,7 @@ from rrl_pipeline import settings
 from rrl_pipeline.agents import config as agent_config
 from rrl_pipeline.agents import methods
 from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.reports import config as report_config
 from rrl_pipeline.training import config as training_config
@@ -80,7 +81,7 @@ class PipelineConfig:
   """
 
   seed: int = 0
-  environment: atari.AtariConfig = atari.AtariConfig()
+  environment: environment_config.EnvironmentConfig = atari.AtariConfig()
   network: network_config.NatureConfig = network_config.NatureConfig()
   teacher: training_config.TeacherConfig = training_config.TeacherConfig()
   collect: training_config.CollectConfig = training_config.CollectConfig()

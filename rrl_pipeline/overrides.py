@@ -15,6 +15,8 @@ def apply(config: _T, overrides: Sequence[str]) -> _T:
 
   All are replaced together, so that two settings that depend on each other
   may be changed in any order. Of two values for one setting the later counts.
+  Where a group comes in several kinds, 'group.kind=name' makes it that kind,
+  with the defaults of its settings, and comes before all others.
 
   Args:
     config: a frozen dataclass of settings and of groups of settings.
@@ -24,29 +26,67 @@ def apply(config: _T, overrides: Sequence[str]) -> _T:
     ValueError: no such setting, or a value that it cannot have.
   """
   changes: dict[str, Any] = {}
+  kinds, others = [], []
   for override in overrides:
     name, equals, text = override.partition('=')
     if not equals:
       raise ValueError(
           f'expected a setting as group.name=value, got {override!r}'
       )
-    name = name.strip()
+    name, text = name.strip(), text.strip()
+    is_kind = name.rpartition('.')[2] == settings.KIND
+    (kinds if is_kind else others).append((name, text))
+  # A kind within a kind comes after the one that has it.
+  for name, text in sorted(kinds, key=lambda item: item[0].count('.')):
+    config = _with_kind(config, config, name.split('.'), text, name)
+  for name, text in others:
     annotation = _find(config, name)
     *groups, leaf = name.split('.')
     group = changes
     for part in groups:
       group = group.setdefault(part, {})
-    group[leaf] = _parse(annotation, text.strip(), name)
+    group[leaf] = _parse(annotation, text, name)
   return _replace(config, changes, '')
+
+
+def _with_kind(
+    config: Any, group: Any, parts: Sequence[str], kind: str, name: str
+) -> Any:
+  """Makes a group of `config` another kind; one of that kind stays as it is.
+
+  Args:
+    config: all settings.
+    group: those in which `parts` are to be found.
+    parts: of the dotted name from there on; the last one is 'kind'.
+    kind: the kind.
+    name: the whole dotted name.
+  """
+  part, *rest = parts
+  fields = settings.field_types(type(group))
+  kinds = settings.group_kinds(fields.get(part))
+  if not kinds or ('' in kinds and rest == [settings.KIND]):
+    _find(config, name)  # Raises: there is no such setting.
+  value = getattr(group, part)
+  if rest != [settings.KIND]:
+    value = _with_kind(config, value, rest, kind, name)
+  elif kind not in kinds:
+    raise ValueError(
+        f'{name}: expected one of {", ".join(kinds)}, got {kind!r}'
+        f'{settings.near_misses(kind, kinds)}'
+    )
+  elif type(value) is not kinds[kind]:
+    value = kinds[kind]()
+  return dataclasses.replace(group, **{part: value})
 
 
 def _find(config: Any, name: str) -> Any:
   """Returns the type of the setting with this dotted name."""
+  value: Any = config
   annotation: Any = type(config)
   for part in name.split('.'):
     fields = (
-        settings.field_types(annotation)
-        if dataclasses.is_dataclass(annotation)
+        settings.field_types(type(value))
+        if dataclasses.is_dataclass(value)
         else {}
     )
     if part not in fields:
@@ -61,7 +101,8 @@ def _find(config: Any, name: str) -> Any:
           )
       )
     annotation = fields[part]
-  if dataclasses.is_dataclass(annotation):
+    value = getattr(value, part)
+  if settings.group_kinds(annotation):
     names = [n for n in settings.flatten(config) if n.startswith(f'{name}.')]
     raise ValueError(
         f'{name!r} is a group of settings, set one of: ' + ', '.join(names)

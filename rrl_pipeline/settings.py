@@ -2,7 +2,10 @@
 
 Each component has its own dataclass of settings, and the pipeline composes
 them. A field holds another such dataclass, or a leaf: int, float, bool, str,
-an enum of these, a tuple of leaves, or None where the type is Optional.
+an enum of these, a tuple of leaves, or None where the type is Optional. Where
+a component comes in several kinds, the field's type is the union of their
+dataclasses; each has a class attribute `kind`, its name, which stands in the
+JSON beside the settings of that kind.
 
 The translation is exact in both directions: what reads back equals what was
 written, and a value of another type, an unknown or a missing name is refused.
@@ -20,6 +23,8 @@ from typing import Any, Iterable, Mapping, Sequence, TypeVar
 
 _T = TypeVar('_T')
 _UNIONS = (typing.Union, types.UnionType)
+# Name of the setting that says which member of a union a group is.
+KIND = 'kind'
 _SCALARS = {
     int: 'an integer',
     float: 'a finite number',
@@ -34,21 +39,21 @@ def to_json_value(settings: Any) -> dict[str, Any]:
   Raises:
     ValueError: a field holds a value that is not of its declared type.
   """
-  return _encode_group(settings, '')
+  return _encode_kind(settings, '')
 
 
 def from_json_value(cls: type[_T], value: Any) -> _T:
   """Builds the settings that `to_json_value` wrote.
 
   Args:
-    cls: the dataclass.
+    cls: the dataclass, or the union of those that it may be.
     value: nested dictionaries.
 
   Raises:
     ValueError: a value of a wrong type or out of its range, an unknown name,
       a missing name.
   """
-  return _decode_group(cls, value, '')
+  return _decode_kind(group_kinds(cls), value, '')
 
 
 def flatten(settings: Any) -> dict[str, Any]:
@@ -102,6 +107,21 @@ def optional_type(annotation: Any) -> Any:
     if len(others) == 1 and len(arguments) == 2:
       return others[0]
   return None
+
+
+def group_kinds(annotation: Any) -> Mapping[str, type[Any]]:
+  """Returns the dataclasses that a group may be, by kind.
+
+  A type that is one dataclass gives that, under '' if it has no `kind`, and a
+  leaf gives nothing.
+  """
+  if dataclasses.is_dataclass(annotation):
+    return {getattr(annotation, KIND, ''): annotation}
+  if typing.get_origin(annotation) in _UNIONS:
+    members = typing.get_args(annotation)
+    if all(dataclasses.is_dataclass(member) for member in members):
+      return {member.kind: member for member in members}
+  return {}
 
 
 def is_enum(annotation: Any) -> bool:
@@ -177,16 +197,21 @@ def _mismatch(annotation: Any, value: Any, name: str) -> ValueError:
   )
 
 
+def _encode_kind(settings: Any, prefix: str) -> dict[str, Any]:
+  kind = getattr(settings, KIND, '')
+  return ({KIND: kind} if kind else {}) | _encode_group(settings, prefix)
+
+
 def _encode_group(settings: Any, prefix: str) -> dict[str, Any]:
   result = {}
   for name, annotation in field_types(type(settings)).items():
     value, path = getattr(settings, name), _join(prefix, name)
-    if dataclasses.is_dataclass(annotation):
-      if type(value) is not annotation:
-        raise ValueError(
-            f'{path}: expected {annotation.__name__}, got {value!r}'
-        )
-      result[name] = _encode_group(value, path)
+    kinds = group_kinds(annotation)
+    if kinds:
+      if type(value) not in kinds.values():
+        names = ' or '.join(cls.__name__ for cls in kinds.values())
+        raise ValueError(f'{path}: expected {names}, got {value!r}')
+      result[name] = _encode_kind(value, path)
     else:
       result[name] = _encode(annotation, value, path)
   return result
@@ -229,14 +254,31 @@ def _decode_group(cls: type[_T], value: Any, prefix: str) -> _T:
     path = _join(prefix, name)
     if name not in value:
       raise ValueError(f'the setting {path} is missing')
-    if dataclasses.is_dataclass(annotation):
-      fields[name] = _decode_group(annotation, value[name], path)
+    kinds = group_kinds(annotation)
+    if kinds:
+      fields[name] = _decode_kind(kinds, value[name], path)
     else:
       fields[name] = _decode(annotation, value[name], path)
   try:
     return cls(**fields)
   except ValueError as error:
     raise ValueError(f'{prefix}: {error}' if prefix else str(error)) from error
+
+
+def _decode_kind(
+    kinds: Mapping[str, type[Any]], value: Any, path: str
+) -> Any:
+  if '' in kinds:
+    return _decode_group(kinds[''], value, path)
+  if not isinstance(value, dict):
+    raise ValueError(f'{path}: expected a group of settings, got {value!r}')
+  kind = value.get(KIND)
+  if kind not in kinds:
+    raise ValueError(
+        f'{_join(path, KIND)}: expected one of {", ".join(kinds)}, got {kind!r}'
+    )
+  rest = {name: item for name, item in value.items() if name != KIND}
+  return _decode_group(kinds[kind], rest, path)
 
 
 def _decode(annotation: Any, value: Any, path: str) -> Any:

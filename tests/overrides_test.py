@@ -2,7 +2,7 @@
 
 import dataclasses
 import enum
-from typing import Optional
+from typing import ClassVar, Optional
 
 import hypothesis
 from hypothesis import strategies as st
@@ -169,3 +169,56 @@ def test_any_text_is_applied_or_refused_clearly(text):
   except ValueError:
     return
   settings.to_json_value(run)
+
+
+@dataclasses.dataclass(frozen=True)
+class Linear:
+  kind: ClassVar[str] = 'linear'
+  slope: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+  kind: ClassVar[str] = 'constant'
+  value: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+  schedule: Linear | Constant = Linear()
+  units: int = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Deep:
+  network: Network = Network()
+
+
+def test_a_kind_comes_before_its_settings():
+  changed = overrides.apply(
+      Deep(), ['network.schedule.value=4', 'network.schedule.kind=constant']
+  )
+
+  assert changed == Deep(Network(Constant(4)))
+
+
+def test_the_kind_that_is_there_keeps_its_settings():
+  config = Deep(Network(Linear(5.0)))
+
+  assert overrides.apply(config, ['network.schedule.kind=linear']) == config
+
+
+@pytest.mark.parametrize(
+    ('override', 'message'),
+    [
+        ('network.schedule.kind=cosine', 'expected one of linear, constant'),
+        ('network.kind=deep', "no setting is called 'network.kind'"),
+        ('network.units.kind=deep', "no setting is called"),
+        ('network.schedule.value=1', "no setting is called"),
+        ('network.schedule=1', 'is a group of settings'),
+        ('kind=deep', 'no setting is called'),
+    ],
+)
+def test_a_kind_that_is_not_there_is_refused(override, message):
+  with pytest.raises(ValueError, match=message):
+    overrides.apply(Deep(), [override])

@@ -4,7 +4,7 @@ import dataclasses
 import enum
 import hashlib
 import json
-from typing import Optional
+from typing import ClassVar, Optional
 
 import hypothesis
 from hypothesis import strategies as st
@@ -185,3 +185,53 @@ def test_type_that_no_setting_may_have():
 
   with pytest.raises(TypeError, match='complex'):
     settings.to_json_value(Bad())
+
+
+@dataclasses.dataclass(frozen=True)
+class Linear:
+  kind: ClassVar[str] = 'linear'
+  slope: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+  kind: ClassVar[str] = 'constant'
+  value: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheduled:
+  schedule: Linear | Constant = Linear()
+
+
+@pytest.mark.parametrize(
+    ('schedule', 'expected'),
+    [
+        (Linear(2.0), {'kind': 'linear', 'slope': 2.0}),
+        (Constant(3), {'kind': 'constant', 'value': 3}),
+    ],
+)
+def test_a_group_of_several_kinds_states_its_kind(schedule, expected):
+  value = settings.to_json_value(Scheduled(schedule))
+
+  assert value == {'schedule': expected}
+  assert settings.from_json_value(Scheduled, value) == Scheduled(schedule)
+
+
+@pytest.mark.parametrize(
+    ('value', 'message'),
+    [
+        ({'slope': 1.0}, 'schedule.kind: expected one of linear, constant'),
+        ({'kind': 'cosine'}, "got 'cosine'"),
+        ({'kind': 'constant', 'slope': 1.0}, 'unknown setting schedule.slope'),
+        (3, 'schedule: expected a group'),
+    ],
+)
+def test_a_wrong_kind_is_refused(value, message):
+  with pytest.raises(ValueError, match=message):
+    settings.from_json_value(Scheduled, {'schedule': value})
+
+
+def test_a_group_of_no_known_kind_is_refused():
+  with pytest.raises(ValueError, match='expected Linear or Constant'):
+    settings.to_json_value(Scheduled(Agent()))

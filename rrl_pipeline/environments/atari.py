@@ -8,6 +8,7 @@ minimal action set, no no-op starts and no terminal at the loss of a life.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import ale_py
 from ale_py import roms
@@ -15,6 +16,8 @@ import dm_env
 from dm_env import specs
 import numpy as np
 from scipy import sparse
+
+from rrl_pipeline.environments import environment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +36,8 @@ class AtariConfig:
       single frames; whoever feeds a network stacks them.
   """
 
+  kind: ClassVar[str] = 'atari'
+
   game: str = 'Pong'
   sticky_actions: float = 0.25
   frame_skip: int = 4
@@ -50,6 +55,16 @@ class AtariConfig:
         raise ValueError(
             f'{name} must be at least 1, got {getattr(self, name)}.'
         )
+
+  @property
+  def task(self) -> str:
+    """The name under which scores are kept and compared."""
+    return self.game
+
+  @property
+  def reward_limit(self) -> float:
+    """Agents learn from clipped rewards (Mnih et al., 2015)."""
+    return 1.0
 
 
 def _rom_name(game: str) -> str:
@@ -79,13 +94,8 @@ def area_weights(source: int, target: int) -> np.ndarray:
   return (np.clip(overlap, 0, None) * (target / source)).astype(np.float32)
 
 
-class AtariEnvironment(dm_env.Environment):
-  """One game. Observations are uint8 [84, 84]; rewards are raw scores.
-
-  Every episode is seeded by (seed, number of the episode) alone, so any
-  episode can be played again, on its own and in any process, and a run that
-  resumes at an episode's start needs no emulator state.
-  """
+class AtariEnvironment(environment.Environment):
+  """One game. Observations are uint8 [84, 84]; rewards are raw scores."""
 
   def __init__(self, config: AtariConfig, seed: int):
     self._config = config

@@ -69,19 +69,19 @@ RANDOM_RETURNS: Mapping[str, float] = types.MappingProxyType({
 })
 
 
-def random_return(game: str) -> float:
-  """Returns the published mean return of random play, in raw points.
+def random_return(task: str) -> float:
+  """Returns the mean return of random play, in raw points.
 
   Args:
-    game: name as in ALE's ROM files without underscores, such as 'MsPacman'.
+    task: as the environment's configuration names it, such as 'MsPacman'.
 
   Raises:
-    ValueError: no value is known for this game.
+    ValueError: no value is known for this task.
   """
-  if game not in RANDOM_RETURNS:
+  if task not in RANDOM_RETURNS:
     raise ValueError(
-        f'no random return is known for {game!r}: expected one of the'
+        f'no random return is known for {task!r}: expected one of the'
         f' {len(RANDOM_RETURNS)} Atari games such as Pong or SpaceInvaders;'
         ' it has to be measured and added here'
     )
-  return RANDOM_RETURNS[game]
+  return RANDOM_RETURNS[task]

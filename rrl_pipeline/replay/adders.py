@@ -18,8 +18,7 @@ _MAX_UNCONFIRMED = 4
 class StepAdder(base.Adder):
   """An Acme adder of single steps, frames unstacked and stored once.
 
-  Rewards are clipped to [-1, 1], each step before any n-step sum, as Dopamine
-  does and the paper's agents need.
+  Rewards are stored raw; they are clipped when transitions are made of steps.
   """
 
   def __init__(self, client: reverb.Client, num_actions: int):
@@ -54,11 +53,7 @@ class StepAdder(base.Adder):
     """
     self._write(
         action=np.int32(action),
-        reward=np.clip(
-            next_timestep.reward,
-            -frame_store.REWARD_LIMIT,
-            frame_store.REWARD_LIMIT,
-        ).astype(np.float32),
+        reward=np.float32(next_timestep.reward),
         is_last=False,
         is_terminal=False,
         teacher_values=self._no_values if extras is None else extras,

@@ -16,25 +16,22 @@ memory frame after frame, not pixel after pixel, and those before and after a
 transition may share frames; see `stacks.contiguous`.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from acme import types
 import numpy as np
 
 from rrl_pipeline.replay import random_streams
-
-
-# Agents learn from clipped rewards (Mnih et al., 2015), whatever was recorded.
-REWARD_LIMIT = 1.0
+from rrl_pipeline.replay import stacks
 
 
 class Rows(NamedTuple):
   """Consecutive rows, N of them.
 
   Attributes:
-    observation: [N, ...] uint8 single frames.
+    observation: [N, ...] single frames, most often uint8 [N, H, W].
     action: [N] int32, meaningless in a last row.
-    reward: [N] float32, clipped to ±REWARD_LIMIT, meaningless in a last row.
+    reward: [N] float32 as logged, meaningless in a last row.
     is_first: [N] bool, true in the first row of an episode as it was logged.
     is_last: [N] bool.
     is_terminal: [N] bool, true only in a last row: the environment ended there.
@@ -63,6 +60,8 @@ class FrameStore:
       frame_shape: tuple[int, ...],
       num_actions: int,
       stack_size: int,
+      frame_dtype: np.dtype = np.uint8,
+      reward_limit: Optional[float] = None,
   ):
     """Makes an empty store; it takes memory as rows come.
 
@@ -71,12 +70,16 @@ class FrameStore:
       frame_shape: shape of one observation.
       num_actions: A, the width of the teacher's values.
       stack_size: frames in a stacked observation.
+      frame_dtype: of the observations.
+      reward_limit: absolute value to which each reward is clipped when a
+        transition is sampled, before any n-step sum; None for not at all.
     """
     self._stack_size = stack_size
+    self._reward_limit = reward_limit
     self._streams = random_streams.RandomStreams()
     self._hold(
         Rows(
-            observation=np.empty((capacity, *frame_shape), np.uint8),
+            observation=np.empty((capacity, *frame_shape), frame_dtype),
             action=np.zeros(capacity, np.int32),
             reward=np.zeros(capacity, np.float32),
             is_first=np.zeros(capacity, bool),
@@ -88,13 +91,24 @@ class FrameStore:
     )
 
   @classmethod
-  def of(cls, rows: Rows, stack_size: int) -> 'FrameStore':
+  def of(
+      cls,
+      rows: Rows,
+      stack_size: int,
+      reward_limit: Optional[float] = None,
+  ) -> 'FrameStore':
     """A full store of these very arrays, of which none is copied.
 
     The observations may be a read-only mapped file, larger than memory.
     """
-    frame_shape = rows.observation.shape[1:]
-    store = cls(0, frame_shape, rows.teacher_values.shape[1], stack_size)
+    store = cls(
+        0,
+        rows.observation.shape[1:],
+        rows.teacher_values.shape[1],
+        stack_size,
+        rows.observation.dtype,
+        reward_limit,
+    )
     store._hold(rows)
     store._enter(rows.is_first, rows.is_last)
     return store
@@ -167,11 +181,11 @@ class FrameStore:
     return Rows(*(column[slots] for column in self._rows))
 
   def stacks(self, numbers: np.ndarray) -> np.ndarray:
-    """Stacked observations [B, ..., stack] that end in the rows given.
+    """Observations [B, …] that end in the rows given; see `stacks`.
 
     Frames before an episode's first row are zero, as in Dopamine's replay.
     """
-    return _stack(self._windows(numbers, self._stack_size))
+    return stacks.stack(self._windows(numbers, self._stack_size))
 
   def _windows(self, numbers: np.ndarray, size: int) -> np.ndarray:
     """The latest `size` frames [B, size, ...] up to each row given."""
@@ -210,8 +224,9 @@ class FrameStore:
         index) and the rows held only, so a resumed run continues its stream.
 
     Returns:
-      observation, next_observation uint8 [B, ..., stack]; action int32 [B];
-      reward float32 [B], the sum of γʲ r over m <= n steps; discount float32
+      observation, next_observation [B, …] as `stacks.stacked_shape` says;
+      action int32 [B]; reward float32 [B], the sum of γʲ r over m <= n steps,
+      each r clipped if there is a limit; discount float32
       [B], γᵐ or 0 where the m steps met a terminal state (a truncated episode
       bootstraps from its last observation); extras float32 [B, A], the
       teacher's values at the observation.
@@ -251,6 +266,8 @@ class FrameStore:
     """Transitions [B] of m = `lengths` steps each."""
     steps = np.arange(n_step)[:, np.newaxis]
     rewards = self._rows.reward[(numbers + steps) % self._capacity]
+    if self._reward_limit is not None:
+      np.clip(rewards, -self._reward_limit, self._reward_limit, out=rewards)
     powers = np.array([discount**j for j in range(n_step)], np.float32)
     rewards *= powers[:, np.newaxis]
     are_whole = (lengths == n_step).all()
@@ -261,8 +278,8 @@ class FrameStore:
     if are_whole and n_step < self._stack_size:
       # Nearly always: both stacks lie in one window, and share frames of it.
       frames = self._windows(next_numbers, self._stack_size + n_step)
-      observation = _stack(frames[:, : self._stack_size])
-      next_observation = _stack(frames[:, n_step:])
+      observation = stacks.stack(frames[:, : self._stack_size])
+      next_observation = stacks.stack(frames[:, n_step:])
     else:
       observation, next_observation = map(self.stacks, (numbers, next_numbers))
     return types.Transition(
@@ -310,10 +327,3 @@ class FrameStore:
     known = np.maximum(oldest_frame, start) >= self.oldest
     known &= self._rows.is_padded[slots] | (oldest_frame >= start)
     return np.where(whole & known, np.minimum(following, n_step), 0)
-
-
-def _stack(frames: np.ndarray) -> np.ndarray:
-  """A view [B, ..., stack] of frames [B, stack, ...]."""
-  axes = list(range(frames.ndim))
-  axes.append(axes.pop(1))
-  return frames.transpose(axes)

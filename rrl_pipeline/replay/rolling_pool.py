@@ -37,6 +37,7 @@ class RollingPool:
       stack_size: int,
       seed: int,
       annotate: Optional[Callable[[np.ndarray], np.ndarray]] = None,
+      reward_limit: Optional[float] = None,
   ):
     """Makes a pool; it is filled when the first batch is asked for.
 
@@ -50,8 +51,9 @@ class RollingPool:
         B / rows_per_batch times in its stay, on average.
       stack_size: frames in a stacked observation.
       seed: of the order of the episodes.
-      annotate: gives the teacher's values [N, A] for stacks [N, ..., stack], if
+      annotate: gives the teacher's values [N, A] for observations [N, …], if
         the rows do not hold them.
+      reward_limit: to which rewards are clipped; see `FrameStore`.
 
     Raises:
       ValueError: if an episode does not fit the pool.
@@ -68,6 +70,7 @@ class RollingPool:
     self._stack_size = stack_size
     self._seed = seed
     self._annotate = annotate
+    self._reward_limit = reward_limit
     self._store = None
     self._end = 0
     self._passes = {}
@@ -138,6 +141,8 @@ class RollingPool:
           rows.observation.shape[1:],
           rows.teacher_values.shape[1],
           self._stack_size,
+          rows.observation.dtype,
+          self._reward_limit,
       )
     store = self._store
     store.extend(rows)

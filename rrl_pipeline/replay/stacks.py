@@ -1,9 +1,30 @@
-"""The two ways in which stacked observations lie in memory."""
+"""Stacked observations: their shape, and how they lie in memory."""
 
 import numpy as np
 
 # An unsigned integer as wide as a pixel of so many frames.
 _PIXEL_TYPES = {2: np.dtype('<u2'), 4: np.dtype('<u4'), 8: np.dtype('<u8')}
+
+
+def stacked_shape(
+    frame_shape: tuple[int, ...], stack_size: int
+) -> tuple[int, ...]:
+  """The shape of an observation of an agent.
+
+  Frames are stacked on a new last axis: grey images [H, W] become
+  [H, W, stack], as convolutions take them. A single observation of any other
+  rank is what an agent sees, as it is.
+  """
+  if stack_size == 1 and len(frame_shape) != 2:
+    return tuple(frame_shape)
+  return (*frame_shape, stack_size)
+
+
+def stack(frames: np.ndarray) -> np.ndarray:
+  """A view [B, …] of frames [B, stack, …], shaped as `stacked_shape` says."""
+  if frames.shape[1] == 1 and frames.ndim != 4:
+    return frames[:, 0]
+  return np.moveaxis(frames, 1, -1)
 
 
 def contiguous(stacks: np.ndarray) -> np.ndarray:
@@ -15,13 +36,15 @@ def contiguous(stacks: np.ndarray) -> np.ndarray:
   TensorFlow transposes one on a CPU.
 
   Args:
-    stacks: uint8 [..., stack] in any order in memory.
+    stacks: [..., stack] in any order in memory.
 
   Returns:
     An array equal to `stacks` in C order; `stacks` itself if it is in C order.
   """
+  if stacks.flags.c_contiguous or stacks.dtype != np.uint8:
+    return np.ascontiguousarray(stacks)
   pixel_type = _PIXEL_TYPES.get(stacks.shape[-1])
-  if stacks.flags.c_contiguous or pixel_type is None:
+  if pixel_type is None:
     return np.ascontiguousarray(stacks)
   pixels = stacks[..., -1].astype(pixel_type, order='C')
   for i in reversed(range(stacks.shape[-1] - 1)):

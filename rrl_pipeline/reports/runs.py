@@ -16,6 +16,7 @@ from typing import Any, Mapping, Optional, Sequence, Union
 import numpy as np
 
 from rrl_pipeline import run_directory
+from rrl_pipeline.environments import config as environment_config
 from rrl_pipeline import types
 from rrl_pipeline.training import metric_log
 
@@ -122,11 +123,12 @@ def read_run(directory: Union[str, os.PathLike]) -> Run:
         ' --run_dir of a run'
     )
   config = run_directory.read_json(paths.config)
-  environment = config.get('environment', {})
-  if not environment.get('game'):
+  try:
+    environment = environment_config.from_json(config.get('environment'))
+  except ValueError as error:
     raise ValueError(
-        f'{paths.config} names no environment.game; the run cannot be reported'
-    )
+        f'{paths.config} names no environment that can be reported: {error}'
+    ) from error
   if paths.read_done('online') is None:
     raise ValueError(
         f'{directory}: the online stage is not finished; run it with'
@@ -162,9 +164,9 @@ def read_run(directory: Union[str, os.PathLike]) -> Run:
     )
   return Run(
       name=paths.root.name,
-      game=environment['game'],
+      game=environment.task,
       seed=seeds.pop(),
-      frame_skip=environment.get('frame_skip', 1),
+      frame_skip=environment.frame_skip,
       config=config,
       command=_read_text(paths.root / 'command.txt'),
       teacher=_read_teacher(paths.stage('teacher')),

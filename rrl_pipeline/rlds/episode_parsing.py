@@ -118,12 +118,7 @@ class EpisodeParser:
     return frame_store.Rows(
         observation=frames,
         action=columns[schema.ACTION].astype(np.int32),
-        # A recording holds rewards as the game gives them.
-        reward=np.clip(
-            columns[schema.REWARD],
-            -frame_store.REWARD_LIMIT,
-            frame_store.REWARD_LIMIT,
-        ).astype(np.float32),
+        reward=columns[schema.REWARD].astype(np.float32),
         is_first=np.arange(count) == 0,
         is_last=is_last,
         is_terminal=is_terminal,

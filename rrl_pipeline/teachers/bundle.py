@@ -17,6 +17,8 @@ from typing import Any, Mapping
 import numpy as np
 import tensorflow as tf
 
+from rrl_pipeline.environments import environment as environment_lib
+
 _FORMAT = 1
 _MODEL = 'saved_model'
 _DESCRIPTION = 'bundle.json'
@@ -30,13 +32,14 @@ class Description:
 
   Attributes:
     kind: meaning of its values: 'q_values', 'logits' or 'action' (one-hot).
-    observation_shape: of one stacked observation, uint8 [H, W, stack].
+    observation_shape: of one stacked observation, such as [H, W, stack].
     action_meanings: name of each action, in the order of the values.
     environment: the environment's configuration, as a JSON object.
     score: mean_return, std_return, num_episodes, epsilon, random_return.
     lineage: how it was made: command, config, actor_steps, learner_steps,
       frames, wall_seconds, cpu_seconds, teacher (the description of its own
       teacher, or null).
+    observation_dtype: of one observation.
   """
 
   kind: str
@@ -45,6 +48,7 @@ class Description:
   environment: Mapping[str, Any]
   score: Mapping[str, Any]
   lineage: Mapping[str, Any]
+  observation_dtype: str = 'uint8'
 
   def __post_init__(self):
     if self.kind not in _KINDS:
@@ -72,22 +76,33 @@ class Bundle:
   def check_fits(
       self,
       environment: Mapping[str, Any],
-      observation_shape: tuple[int, ...],
-      action_meanings: tuple[str, ...],
+      interface: environment_lib.Interface,
   ) -> None:
-    """Checks that the teacher can teach in an environment; see `load`.
+    """Checks that the teacher can teach in an environment.
+
+    All that shapes what the teacher sees and does must agree; a different limit
+    of episode length or stickiness of actions is the user's choice.
+
+    Args:
+      environment: the environment's configuration, as a JSON object.
+      interface: what an agent sees and does there.
 
     Raises:
       ValueError: if not; the message says in what they differ.
     """
     expected = {
-        'observation_shape': tuple(observation_shape),
-        'action_meanings': tuple(action_meanings),
+        'observation_shape': interface.observation_shape,
+        'observation_dtype': interface.observation_dtype.name,
+        'action_meanings': interface.action_meanings,
     }
     got = {name: getattr(self.description, name) for name in expected}
-    for name in ('game', 'frame_skip'):
-      expected[name] = environment.get(name)
-      got[name] = self.description.environment.get(name)
+    for name, default in (
+        ('kind', 'atari'),  # Bundles were of Atari before there were others.
+        ('game', None),
+        ('frame_skip', None),
+    ):
+      expected[name] = environment.get(name, default)
+      got[name] = self.description.environment.get(name, default)
     for name, value in expected.items():
       if got[name] != value:
         raise ValueError(
@@ -124,7 +139,7 @@ class BundleTeacher:
     self._model = model
 
   def values(self, observation: np.ndarray) -> tf.Tensor:
-    """uint8 [B, H, W, stack] → float32 [B, A]."""
+    """[B, …] observations → float32 [B, A]."""
     return self._model.values(observation)
 
   def actions(self, observation: np.ndarray) -> np.ndarray:
@@ -159,7 +174,9 @@ class _Exported(tf.Module):
     self.values = tf.function(
         lambda observation: network(observation),  # pylint: disable=unnecessary-lambda
         input_signature=[
-            tf.TensorSpec(network.input_shape, tf.uint8, 'observation')
+            tf.TensorSpec(
+                network.input_shape, network.input.dtype, 'observation'
+            )
         ],
     )
 
@@ -223,45 +240,44 @@ def read_description(directory: str | os.PathLike) -> Description:
 def load(
     directory: str | os.PathLike,
     environment: Mapping[str, Any],
-    observation_shape: tuple[int, ...],
-    action_meanings: tuple[str, ...],
+    interface: environment_lib.Interface,
 ) -> BundleTeacher:
   """Loads a teacher and checks that it fits an environment.
 
   Args:
     directory: of the bundle.
-    environment: configuration of the environment it shall teach in. All that
-      shapes what the teacher sees and does must agree; a different limit of
-      episode length or stickiness of actions is the user's choice.
-    observation_shape: of a stacked observation there.
-    action_meanings: of the actions there.
+    environment: configuration of the environment it shall teach in.
+    interface: what an agent sees and does there; see `Bundle.check_fits`.
 
   Raises:
     ValueError: if the bundle is missing, damaged or does not fit; the message
       says in what.
   """
   found = read(directory)
-  found.check_fits(environment, observation_shape, action_meanings)
+  found.check_fits(environment, interface)
   return found.load()
 
 
 def _check_values(teacher: BundleTeacher, directory: pathlib.Path) -> None:
   """Asks the teacher once: a misfit shall not show up hours later."""
-  shape = teacher.description.observation_shape
+  description = teacher.description
   where = f'The model in {directory} does not answer as a teacher'
   # Two, because a model made for single observations would take one.
-  observation = np.zeros((2, *shape), np.uint8)
+  observation = np.zeros(
+      (2, *description.observation_shape), description.observation_dtype
+  )
+  asked = f'{description.observation_dtype} {observation.shape}'
   try:
     values = teacher.values(observation)
   except (AttributeError, TypeError, ValueError, tf.errors.OpError) as error:
     raise ValueError(
-        f'{where}: its function `values` must take uint8 {observation.shape},'
+        f'{where}: its function `values` must take {asked},'
         f' but: {str(error).strip().splitlines()[0]}.'
     ) from error
   expected = (2, teacher.num_actions)
   if values.shape != expected or values.dtype != tf.float32:
     raise ValueError(
-        f'{where}: for uint8 {observation.shape} it gives {values.dtype.name}'
+        f'{where}: for {asked} it gives {values.dtype.name}'
         f' {tuple(values.shape)}; expected float32 {expected}.'
     )
   if not np.isfinite(values).all():

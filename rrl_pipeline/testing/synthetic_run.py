@@ -19,6 +19,8 @@ from typing import Any, Iterable, Mapping, Sequence, Union
 import numpy as np
 
 from rrl_pipeline import types
+from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config
 
 TEACHER_RETURN = 15.3
 # (learner_steps, actor_steps, returns) of each evaluation.
@@ -106,7 +108,9 @@ def write(
       root / 'config.json',
       {
           'seed': seed,
-          'environment': {'game': game, 'frame_skip': 4},
+          'environment': environment_config.to_json(
+              atari.AtariConfig(game=game)
+          ),
           'agent': {'n_step': 3},
       },
   )

@@ -9,7 +9,7 @@ from typing import Iterator
 import numpy as np
 
 from rrl_pipeline import run_directory
-from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.logs import dopamine_writer
 from rrl_pipeline.teachers import bundle
 from rrl_pipeline.training import config as config_lib
@@ -33,7 +33,7 @@ class Collected:
 
 def collect(
     directory: str | os.PathLike,
-    environment_config: atari.AtariConfig,
+    environment_config: environment_config_lib.EnvironmentConfig,
     config: config_lib.CollectConfig,
     teacher: bundle.BundleTeacher,
     seed: int,
@@ -48,7 +48,7 @@ def collect(
   directory = pathlib.Path(directory)
   state_path = directory / _STATE
   metadata = {
-      'environment': dataclasses.asdict(environment_config),
+      'environment': environment_config_lib.to_json(environment_config),
       'epsilons': list(config.epsilons),
       'epsilon_schedule': 'episode i plays with epsilons[i % len(epsilons)]',
       'seed': seed,
@@ -106,7 +106,7 @@ def collect(
 
 
 def _play_wave(
-    environment_config: atari.AtariConfig,
+    environment_config: environment_config_lib.EnvironmentConfig,
     config: config_lib.CollectConfig,
     teacher: bundle.BundleTeacher,
     seed: int,

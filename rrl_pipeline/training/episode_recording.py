@@ -1,21 +1,21 @@
 """Records the episodes that an agent plays while it trains."""
 
 import contextlib
-import dataclasses
 import os
 from typing import Iterator
 
 import dm_env
 
-from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config_lib
+from rrl_pipeline.environments import environment as environment_lib
 from rrl_pipeline.environments import recording
 from rrl_pipeline.logs import recorder
 
 
 @contextlib.contextmanager
 def recorded(
-    environment: atari.AtariEnvironment,
-    config: atari.AtariConfig,
+    environment: environment_lib.Environment,
+    config: environment_config_lib.EnvironmentConfig,
     agent: str,
     seed: int,
     directory: str | os.PathLike,
@@ -38,7 +38,7 @@ def recorded(
   description = recording.describe(
       environment,
       {
-          'environment': dataclasses.asdict(config),
+          'environment': environment_config_lib.to_json(config),
           'action_meanings': list(environment.action_meanings),
           'agent': agent,
           'seed': seed,

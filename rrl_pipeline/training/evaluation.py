@@ -6,7 +6,7 @@ import pathlib
 from typing import Sequence
 
 from rrl_pipeline import types
-from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import rollouts
 from rrl_pipeline.training import seeding
@@ -24,7 +24,7 @@ class Progress:
 
 
 def evaluate(
-    environment_config: atari.AtariConfig,
+    environment_config: environment_config_lib.EnvironmentConfig,
     config: config_lib.EvaluationConfig,
     policy: rollouts.Policy,
     progress: Progress,

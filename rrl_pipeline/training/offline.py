@@ -6,7 +6,7 @@ import pathlib
 from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import learning
-from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.replay import transition_source
 from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
@@ -26,7 +26,7 @@ class OfflineTrainer:
   def __init__(
       self,
       directory: str | os.PathLike,
-      environment_config: atari.AtariConfig,
+      environment_config: environment_config_lib.EnvironmentConfig,
       agent_config: agent_config_lib.AgentConfig,
       config: config_lib.OfflineConfig,
       evaluation_config: config_lib.EvaluationConfig,

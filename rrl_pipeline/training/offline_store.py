@@ -9,6 +9,7 @@ from typing import Callable, Iterator, Optional, Sequence
 import numpy as np
 
 from rrl_pipeline import run_directory
+from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.replay import frame_file
 from rrl_pipeline.replay import frame_store
 from rrl_pipeline.replay import mixture
@@ -23,13 +24,13 @@ from rrl_pipeline.training import seeding
 
 _BATCH = 256
 # To be raised when the same dataset would give other files.
-_FILE_FORMAT = 1
+_FILE_FORMAT = 2
 
 
 def open_source(
     datasets: Sequence[loading.RldsDataset],
     teacher: bundle.Bundle,
-    stack_size: int,
+    environment_config: environment_config_lib.EnvironmentConfig,
     batch_size: int,
     config: config_lib.OfflineConfig,
     directory: str | os.PathLike,
@@ -41,7 +42,7 @@ def open_source(
     datasets: one, or several to mix.
     teacher: whose values the transitions carry; its actions are the
       environment's.
-    stack_size: frames of a stacked observation.
+    environment_config: how frames are stacked and rewards clipped.
     batch_size: of the batches that will be sampled.
     config: where frames are kept, and the weights of the mixture.
     directory: of the stage, where the teacher's values are kept.
@@ -63,7 +64,7 @@ def open_source(
           _open_pool(
               dataset,
               teacher,
-              stack_size,
+              environment_config,
               weight * config.max_memory_gib * 2**30,
               weight * batch_size / config.draws_per_row,
               seeding.derive(seed, 'pool', str(i)),
@@ -72,9 +73,11 @@ def open_source(
       continue
     if placement is config_lib.FramePlacement.FILE:
       cache = config.cache_dir or dataset.path.parent
-      store = _map_store(dataset, teacher.num_actions, stack_size, cache)
+      store = _map_store(
+          dataset, teacher.num_actions, environment_config, cache
+      )
     else:
-      store = _fill_store(dataset, teacher.num_actions, stack_size)
+      store = _fill_store(dataset, teacher.num_actions, environment_config)
     place = directory if len(datasets) == 1 else directory / f'dataset_{i}'
     annotate(store, teacher, dataset.teacher_sha256, place)
     sources.append(store)
@@ -99,10 +102,16 @@ def _decode(
 
 
 def _fill_store(
-    dataset: loading.RldsDataset, num_actions: int, stack_size: int
+    dataset: loading.RldsDataset,
+    num_actions: int,
+    environment_config: environment_config_lib.EnvironmentConfig,
 ) -> frame_store.FrameStore:
   store = frame_store.FrameStore(
-      dataset.num_steps, dataset.frame_shape, num_actions, stack_size
+      dataset.num_steps,
+      dataset.frame_shape,
+      num_actions,
+      environment_config.stack_size,
+      reward_limit=environment_config.reward_limit,
   )
   for rows in _decode(dataset, num_actions):
     store.extend(rows)
@@ -112,7 +121,7 @@ def _fill_store(
 def _map_store(
     dataset: loading.RldsDataset,
     num_actions: int,
-    stack_size: int,
+    environment_config: environment_config_lib.EnvironmentConfig,
     directory: str | os.PathLike,
 ) -> frame_store.FrameStore:
   key = f'{dataset.fingerprint} {num_actions} {_FILE_FORMAT}'
@@ -123,13 +132,15 @@ def _map_store(
       dataset.frame_shape,
       lambda: _decode(dataset, num_actions),
   )
-  return frame_store.FrameStore.of(rows, stack_size)
+  return frame_store.FrameStore.of(
+      rows, environment_config.stack_size, environment_config.reward_limit
+  )
 
 
 def _open_pool(
     dataset: loading.RldsDataset,
     teacher: bundle.Bundle,
-    stack_size: int,
+    environment_config: environment_config_lib.EnvironmentConfig,
     num_bytes: float,
     rows_per_batch: float,
     seed: int,
@@ -142,16 +153,17 @@ def _open_pool(
       lambda index: dataset.episode(index, teacher.num_actions),
       min(int(num_bytes // frame_bytes(dataset)), dataset.num_steps),
       rows_per_batch,
-      stack_size,
+      environment_config.stack_size,
       seed,
       None if is_annotated else _asking(teacher.load()),
+      environment_config.reward_limit,
   )
 
 
 def _asking(
     model: bundle.BundleTeacher,
 ) -> Callable[[np.ndarray], np.ndarray]:
-  """The teacher's values [N, A] for stacks [N, ..., stack], any N."""
+  """The teacher's values [N, A] for observations [N, …], any N."""
 
   def values(stacked: np.ndarray) -> np.ndarray:
     return np.concatenate([

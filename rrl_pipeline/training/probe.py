@@ -12,14 +12,17 @@ import numpy as np
 
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import learning
-from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config_lib
+from rrl_pipeline.environments import environment as environment_lib
 from rrl_pipeline.environments import factory
 
 _ENVIRONMENT_STEPS = 200
 _CALLS = 10
 
 
-def seconds_per_environment_step(config: atari.AtariConfig) -> float:
+def seconds_per_environment_step(
+    config: environment_config_lib.EnvironmentConfig,
+) -> float:
   """Time of one agent step of random play."""
   environment = factory.make(config, seed=0)
   generator = np.random.default_rng(0)
@@ -35,30 +38,33 @@ def seconds_per_environment_step(config: atari.AtariConfig) -> float:
 
 def seconds_per_batch(
     policy: Callable[[np.ndarray], object],
-    observation_shape: tuple[int, ...],
+    interface: environment_lib.Interface,
     batch_size: int,
 ) -> float:
   """Time in which a policy answers one batch of observations."""
-  observations = np.zeros((batch_size, *observation_shape), np.uint8)
+  observations = np.zeros(
+      (batch_size, *interface.observation_shape), interface.observation_dtype
+  )
   return _seconds_per_call(lambda: policy(observations))
 
 
 def seconds_per_update(
     learner: learning.Learner,
     config: agent_config_lib.AgentConfig,
-    observation_shape: tuple[int, ...],
-    num_actions: int,
+    interface: environment_lib.Interface,
 ) -> float:
   """Time of one learner step; `learner` is of no use afterwards."""
   size = config.batch_size
-  observations = np.zeros((size, *observation_shape), np.uint8)
+  observations = np.zeros(
+      (size, *interface.observation_shape), interface.observation_dtype
+  )
   transitions = types.Transition(
       observation=observations,
       action=np.zeros(size, np.int32),
       reward=np.zeros(size, np.float32),
       discount=np.zeros(size, np.float32),
       next_observation=observations,
-      extras=np.zeros((size, num_actions), np.float32),
+      extras=np.zeros((size, interface.num_actions), np.float32),
   )
 
   def update():

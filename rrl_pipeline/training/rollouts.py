@@ -8,11 +8,11 @@ from typing import Callable, Iterable, Iterator
 import numpy as np
 
 from rrl_pipeline.agents import acting
-from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.environments import factory
 from rrl_pipeline.environments import wrappers
 
-# uint8 [B, H, W, stack] → actions [B].
+# Observations [B, …] → actions [B].
 Policy = Callable[[np.ndarray], np.ndarray]
 
 
@@ -22,7 +22,7 @@ class PlayedEpisode:
 
   Attributes:
     number: of the episode; with the seed it determines the whole episode.
-    frames: uint8 [T + 1, ...] single frames, or [0, ...] if not kept.
+    frames: [T + 1, ...] single frames, or [0, ...] if not kept.
     actions: int32 [T].
     rewards: float32 [T] raw rewards.
     terminal: False if the time limit ended it.
@@ -38,12 +38,17 @@ class PlayedEpisode:
 class _Player:
   """One environment and the episode that is being played in it."""
 
-  def __init__(self, config: atari.AtariConfig, seed: int, keep_frames: bool):
+  def __init__(
+      self,
+      config: environment_config_lib.EnvironmentConfig,
+      seed: int,
+      keep_frames: bool,
+  ):
     self._seed = seed
     self._keep_frames = keep_frames
     self.environment = factory.make(config, seed)
-    self._frame_shape = self.environment.observation_spec().shape
-    self._stacker = wrappers.FrameStacker(self._frame_shape, config.stack_size)
+    self._frame = self.environment.observation_spec()
+    self._stacker = wrappers.FrameStacker(self._frame, config.stack_size)
 
   def start(self, number: int) -> None:
     self.number = number
@@ -68,8 +73,8 @@ class _Player:
   def episode(self) -> PlayedEpisode:
     return PlayedEpisode(
         number=self.number,
-        frames=np.array(self._frames, np.uint8).reshape(
-            -1, *self._frame_shape
+        frames=np.array(self._frames, self._frame.dtype).reshape(
+            -1, *self._frame.shape
         ),
         actions=np.array(self._actions, np.int32),
         rewards=np.array(self._rewards, np.float32),
@@ -78,7 +83,7 @@ class _Player:
 
 
 def play(
-    config: atari.AtariConfig,
+    config: environment_config_lib.EnvironmentConfig,
     policy: Policy,
     numbers: Iterable[int],
     seed: int,

@@ -8,11 +8,11 @@ from typing import Any, Mapping, Sequence
 
 import numpy as np
 
-from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import learning
-from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config_lib
+from rrl_pipeline.environments import environment as environment_lib
 from rrl_pipeline.environments import factory
 from rrl_pipeline.networks import config as network_config_lib
 from rrl_pipeline.rlds import loading
@@ -42,7 +42,7 @@ class Task:
     seed: of the run.
   """
 
-  environment: atari.AtariConfig
+  environment: environment_config_lib.EnvironmentConfig
   network: network_config_lib.NatureConfig
   evaluation: config_lib.EvaluationConfig
   seed: int
@@ -51,18 +51,18 @@ class Task:
       self, agent: str, config: agent_config_lib.AgentConfig
   ) -> learning.Learner:
     """An untrained learner."""
-    environment = factory.make(self.environment, self.seed)
     return builder.make_learner(
         self.network,
         config,
-        self.observation_shape(),
-        environment.action_spec().num_values,
+        self.interface.observation_shape,
+        self.interface.num_actions,
         seeding.derive(self.seed, agent, 'network'),
     )
 
-  def observation_shape(self) -> tuple[int, ...]:
-    size = self.environment.frame_size
-    return (size, size, self.environment.stack_size)
+  @property
+  def interface(self) -> environment_lib.Interface:
+    """What the agents see and do."""
+    return factory.interface(self.environment)
 
 
 def train_offline(
@@ -79,19 +79,19 @@ def train_offline(
       loading.RldsDataset(path, config.episode_filter())
       for path in dataset_paths
   ]
-  size = task.environment.frame_size
+  frame_shape = task.interface.frame.shape
   for dataset in datasets:
-    if dataset.frame_shape != (size, size):
+    if dataset.frame_shape != frame_shape:
       raise ValueError(
           f'The dataset {dataset.path} has frames of {dataset.frame_shape}, the'
-          f' environment of {(size, size)}.'
+          f' environment of {frame_shape}.'
       )
     for loss in dataset.losses:
       print(f'warning: {dataset.path}: {loss}', file=sys.stderr)
   source = offline_store.open_source(
       datasets,
       teacher,
-      task.environment.stack_size,
+      task.environment,
       agent_config.batch_size,
       config,
       directory,
@@ -177,14 +177,12 @@ def evaluate(
   directory = pathlib.Path(directory)
   log = evaluation.EvaluationLog(directory)
   log.truncate_after(-1, -1)
-  environment = factory.make(task.environment, task.seed)
   policies = {}
   for agent in agents:
     exported = bundle.load(
         pathlib.Path(online_directory) / agent / 'bundle',
-        dataclasses.asdict(task.environment),
-        task.observation_shape(),
-        environment.action_meanings,
+        environment_config_lib.to_json(task.environment),
+        task.interface,
     )
     policies[agent] = exported.actions
     lineage = exported.description.lineage
@@ -227,7 +225,6 @@ def _export(
     teacher_directory: str | os.PathLike | None,
 ) -> None:
   """Writes the agent as a bundle, so that it can teach the next one."""
-  environment = factory.make(task.environment, task.seed)
   last = trainer.evaluations.evaluations()[-1]
   teacher = None
   if teacher_directory is not None:
@@ -239,13 +236,14 @@ def _export(
       learner.network,
       bundle.Description(
           kind='q_values',
-          observation_shape=task.observation_shape(),
-          action_meanings=environment.action_meanings,
-          environment=dataclasses.asdict(task.environment),
+          observation_shape=task.interface.observation_shape,
+          observation_dtype=task.interface.observation_dtype.name,
+          action_meanings=task.interface.action_meanings,
+          environment=environment_config_lib.to_json(task.environment),
           score=teacher_stage.score(
               np.array([record.episode_return for record in last]),
               task.evaluation.epsilon,
-              task.environment.game,
+              task.environment.task,
           ),
           lineage={
               'seed': task.seed,

@@ -11,12 +11,13 @@ import numpy as np
 from rrl_pipeline import scores
 from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import builder
-from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.environments import factory
 from rrl_pipeline.environments import random_returns
 from rrl_pipeline.teachers import bundle
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
+from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import online
 from rrl_pipeline.training import seeding
 
@@ -26,7 +27,7 @@ _BUNDLE = 'bundle'
 
 def obtain(
     directory: str | os.PathLike,
-    environment_config: atari.AtariConfig,
+    environment_config: environment_config_lib.EnvironmentConfig,
     config: config_lib.TeacherConfig,
     evaluation_config: config_lib.EvaluationConfig,
     seed: int,
@@ -60,22 +61,25 @@ def obtain(
 
 
 def read(
-    directory: str | os.PathLike, environment_config: atari.AtariConfig
+    directory: str | os.PathLike,
+    environment_config: environment_config_lib.EnvironmentConfig,
 ) -> bundle.Bundle:
   """The bundle that `obtain` put into `directory`, its model not loaded."""
   return _read(pathlib.Path(directory) / _BUNDLE, environment_config)
 
 
 def load(
-    directory: str | os.PathLike, environment_config: atari.AtariConfig
+    directory: str | os.PathLike,
+    environment_config: environment_config_lib.EnvironmentConfig,
 ) -> bundle.BundleTeacher:
   """The teacher that `obtain` put into `directory`."""
   return read(directory, environment_config).load()
 
 
 def guidance(
-    directory: str | os.PathLike, environment_config: atari.AtariConfig
-) -> online.Guidance:
+    directory: str | os.PathLike,
+    environment_config: environment_config_lib.EnvironmentConfig,
+) -> guidance_lib.Guidance:
   """The teacher with the scale of the student's returns.
 
   Raises:
@@ -83,17 +87,17 @@ def guidance(
       silently turn into DQN.
   """
   teacher = load(directory, environment_config)
-  return online.Guidance(
+  return guidance_lib.Guidance(
       teacher=teacher,
       scale=scores.Scale(
-          random=random_returns.random_return(environment_config.game),
+          random=random_returns.random_return(environment_config.task),
           teacher=teacher.description.score['mean_return'],
       ),
   )
 
 
 def score(
-    returns: np.ndarray, epsilon: float, game: str
+    returns: np.ndarray, epsilon: float, task: str
 ) -> Mapping[str, Any]:
   """A bundle's record of its evaluation."""
   return {
@@ -101,44 +105,36 @@ def score(
       'std_return': float(np.std(returns)),
       'num_episodes': len(returns),
       'epsilon': epsilon,
-      'random_return': random_returns.random_return(game),
+      'random_return': random_returns.random_return(task),
   }
 
 
 def _read(
-    path: pathlib.Path, environment_config: atari.AtariConfig
+    path: pathlib.Path,
+    environment_config: environment_config_lib.EnvironmentConfig,
 ) -> bundle.Bundle:
-  environment = factory.make(environment_config, 0)
   found = bundle.read(path)
   found.check_fits(
-      dataclasses.asdict(environment_config),
-      (
-          *environment.observation_spec().shape,
-          environment_config.stack_size,
-      ),
-      environment.action_meanings,
+      environment_config_lib.to_json(environment_config),
+      factory.interface(environment_config),
   )
   return found
 
 
 def _train(
     directory: pathlib.Path,
-    environment_config: atari.AtariConfig,
+    environment_config: environment_config_lib.EnvironmentConfig,
     config: config_lib.TeacherConfig,
     evaluation_config: config_lib.EvaluationConfig,
     seed: int,
     command: str,
 ) -> None:
-  environment = factory.make(environment_config, 0)
-  observation_shape = (
-      *environment.observation_spec().shape,
-      environment_config.stack_size,
-  )
+  interface = factory.interface(environment_config)
   learner = builder.make_learner(
       config.network,
       config.agent,
-      observation_shape,
-      environment.action_spec().num_values,
+      interface.observation_shape,
+      interface.num_actions,
       seeding.derive(seed, _AGENT, 'network'),
   )
   parent = None
@@ -179,11 +175,12 @@ def _train(
       learner.network,
       bundle.Description(
           kind='q_values',
-          observation_shape=observation_shape,
-          action_meanings=environment.action_meanings,
-          environment=dataclasses.asdict(environment_config),
+          observation_shape=interface.observation_shape,
+          observation_dtype=interface.observation_dtype.name,
+          action_meanings=interface.action_meanings,
+          environment=environment_config_lib.to_json(environment_config),
           score=score(
-              returns, evaluation_config.epsilon, environment_config.game
+              returns, evaluation_config.epsilon, environment_config.task
           ),
           lineage={
               'command': command,

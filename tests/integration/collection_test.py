@@ -9,6 +9,7 @@ import pytest
 
 from rrl_pipeline import types as rrl_types
 from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config
 from rrl_pipeline.logs import dopamine
 from rrl_pipeline.testing import interruptions
 from rrl_pipeline.training import collection
@@ -91,7 +92,9 @@ def test_the_log_holds_what_was_played(undisturbed):
 
 def test_the_log_says_how_it_came_about(undisturbed):
   metadata = _read(undisturbed[0])[0].metadata
-  assert metadata['environment'] == dataclasses.asdict(_ENVIRONMENT)
+  assert metadata['environment'] == (
+      environment_config.to_json(_ENVIRONMENT)
+  )
   assert metadata['epsilons'] == [0.0, 0.5]
   assert (metadata['seed'], metadata['teacher_sha256']) == (_SEED, 'abc')
   assert metadata['teacher_score'] == {'mean_return': 1.5}

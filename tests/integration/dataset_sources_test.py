@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rrl_pipeline.beam_jobs import build_rlds
+from rrl_pipeline.environments import atari
 from rrl_pipeline.rlds import loading
 from rrl_pipeline.teachers import bundle
 from rrl_pipeline.training import config as config_lib
@@ -61,7 +62,7 @@ def _open(paths, directory, **settings):
   return offline_store.open_source(
       datasets,
       bundle.read(bundle.find('pong_dqn')),
-      4,
+      atari.AtariConfig(),
       _BATCH,
       config,
       directory,

@@ -20,6 +20,7 @@ from rrl_pipeline.testing import interruptions
 from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
+from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import metric_log
 from rrl_pipeline.training import online
 from rrl_pipeline.training import seeding
@@ -65,9 +66,11 @@ def teacher_values(observation: np.ndarray) -> np.ndarray:
   ).astype(np.float32)
 
 
-def _guidance() -> online.Guidance:
+def _guidance() -> guidance_lib.Guidance:
   # Between these a student that loses a point or two is half weaned.
-  return online.Guidance(_Teacher(), scores.Scale(random=-4.0, teacher=1.0))
+  return guidance_lib.Guidance(
+      _Teacher(), scores.Scale(random=-4.0, teacher=1.0)
+  )
 
 
 def _learner() -> learning.Learner:
@@ -98,7 +101,7 @@ def _trainer(
 
 def _end_state(directory, trainer) -> dict[str, object]:
   """All that a resumed run must have in common with an undisturbed one."""
-  state = trainer._learner.state
+  state = trainer._learner.learner.state
   variables = {
       f'{part} {i}': variable.numpy()
       for part in ('network', 'target_network')
@@ -107,7 +110,7 @@ def _end_state(directory, trainer) -> dict[str, object]:
       f'optimizer {i}': value
       for i, value in enumerate(state['optimizer'].get_weights())
   }
-  store = trainer._store
+  store = trainer._learner.store
   return variables | {
       'evaluations': (directory / 'evaluations.jsonl').read_text(),
       'metrics': (directory / 'metrics.csv').read_text(),
@@ -191,7 +194,7 @@ def test_a_finished_run_is_not_continued(undisturbed, tmp_path):
 
 def test_replay_holds_what_was_played(undisturbed):
   _, trainer = undisturbed
-  store = trainer._store
+  store = trainer._learner.store
   # 240 steps are five whole episodes of 45 and 15 steps of a sixth; each of
   # the five has a last row.
   assert store.num_added == 245 and trainer.counts()['episodes'] == 6
@@ -216,7 +219,7 @@ def test_replay_holds_what_was_played(undisturbed):
       assert not rows.is_terminal[i]  # A time limit.
       if t < 45:
         timestep = environment.step(action)
-        assert rows.reward[i] == np.clip(timestep.reward, -1, 1)
+        assert rows.reward[i] == timestep.reward
     expected.append(episode)
   assert expected == [4, 5]  # What a ring of 100 rows holds as a whole.
 
@@ -225,7 +228,7 @@ def test_the_teacher_is_asked_until_the_student_is_weaned(undisturbed):
   directory, trainer = undisturbed
   # At the evaluation after 160 steps; from then on it is not run at all.
   assert trainer._guidance.teacher.num_asked == 160
-  store = trainer._store
+  store = trainer._learner.store
   numbers = np.arange(store.oldest, store.num_added)
   rows = store.rows(store.oldest, store.num_added)
   # Rows are steps and the last rows of the episodes before them.
@@ -313,7 +316,7 @@ def test_the_replay_ratio_is_exact(
   if expected:
     assert learner.batch_shapes == {8}
   # What came after the last update is saved too.
-  assert trainer._store.num_added == steps + steps // 45
+  assert trainer._learner.store.num_added == steps + steps // 45
 
 
 def test_rows_that_no_checkpoint_knows_of_are_not_kept(tmp_path):

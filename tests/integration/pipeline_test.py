@@ -4,7 +4,6 @@ Everything is real but small: ALE's Pong with episodes of 40 steps, a network of
 two filters, a teacher of random weights.
 """
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -18,6 +17,7 @@ import pytest
 
 from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config
 from rrl_pipeline.environments import factory
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.teachers import bundle
@@ -69,7 +69,7 @@ def _teacher(tmp_path_factory):
           kind='q_values',
           observation_shape=(84, 84, 4),
           action_meanings=environment.action_meanings,
-          environment=dataclasses.asdict(config),
+          environment=environment_config.to_json(config),
           score={'mean_return': 5.0, 'std_return': 1.0, 'num_episodes': 1},
           lineage={'command': 'none', 'teacher': None},
       ),
@@ -132,16 +132,14 @@ def _end_state(run_dir):
       )
       for path in sorted(run_dir.glob(pattern))
   }
-  environment = factory.make(atari.AtariConfig(), 0)
   frames = np.random.default_rng(0).integers(
       0, 256, (3, 84, 84, 4), dtype=np.uint8
   )
   for agent in ('student', 'tabula_rasa'):
     loaded = bundle.load(
         run_dir / 'online' / agent / 'bundle',
-        {'game': 'Pong', 'frame_skip': 4},
-        (84, 84, 4),
-        environment.action_meanings,
+        environment_config.to_json(atari.AtariConfig()),
+        factory.interface(atari.AtariConfig()),
     )
     state[agent] = loaded.values(frames).numpy().tobytes()
   return state

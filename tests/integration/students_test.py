@@ -12,6 +12,7 @@ from rrl_pipeline import types
 from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import methods
 from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config
 from rrl_pipeline.environments import factory
 from rrl_pipeline.logs import reader
 from rrl_pipeline.networks import config as network_config
@@ -70,7 +71,7 @@ def _export_teacher(directory, environment=_ENVIRONMENT):
           kind='q_values',
           observation_shape=(size, size, 4),
           action_meanings=actions,
-          environment=dataclasses.asdict(environment),
+          environment=environment_config.to_json(environment),
           score={'mean_return': 10.0},
           lineage={'command': 'made for a test'},
       ),
@@ -141,9 +142,9 @@ def fixture_online_run(run):
 
   def spy(trainer):
     began[trainer._agent] = (
-        _variables(trainer._learner.state),
-        trainer._store.num_added,
-        int(trainer._learner.num_steps),
+        _variables(trainer._learner.learner.state),
+        trainer._learner.store.num_added,
+        trainer._learner.num_steps,
     )
     original(trainer)
 
@@ -220,11 +221,10 @@ def test_the_control_starts_from_nothing_and_has_no_teacher(online_run):
 
 def test_the_bundle_is_the_student_with_its_lineage(online_run):
   run, _, counts = online_run
-  environment = factory.make(_ENVIRONMENT, 0)
   exported = bundle.load(
       run / 'online' / 'student' / 'bundle',
-      dataclasses.asdict(_ENVIRONMENT), (84, 84, 4),
-      environment.action_meanings,
+      environment_config.to_json(_ENVIRONMENT),
+      factory.interface(_ENVIRONMENT),
   )
   learner = _TASK.learner(students.STUDENT, _AGENT)
   students.checkpointing.Checkpointer(

@@ -90,10 +90,10 @@ def test_rows_have_the_dtypes_of_the_store(client):
     np.testing.assert_array_equal(got, held)
 
 
-def test_rewards_are_clipped_step_by_step(client):
+def test_rewards_are_stored_raw(client):
   adder = adders.StepAdder(client, _ACTIONS)
   _play(adder, 0, [30.0, -7.0, 0.5, 0.0], terminal=True)
-  assert _read_all(client, adder).reward[:4].tolist() == [1.0, -1.0, 0.5, 0.0]
+  assert _read_all(client, adder).reward[:4].tolist() == [30.0, -7.0, 0.5, 0.0]
 
 
 def test_without_a_teacher_values_are_zero(client):

@@ -349,3 +349,45 @@ def test_a_store_without_a_transition_says_so(episodes, held):
       match=f'No 3-step transition can be sampled from the {held} rows held',
   ):
     store.sample(2, 3, _GAMMA, seed=0, index=0)
+
+
+def test_each_reward_is_clipped_before_they_are_summed():
+  count = 4
+  store = frame_store.FrameStore(
+      count, (1,), 2, 1, np.float32, reward_limit=1.0
+  )
+  store.extend(frame_store.Rows(
+      observation=np.ones((count, 1), np.float32),
+      action=np.zeros(count, np.int32),
+      reward=np.array([5.0, -0.5, -7.0, 0.0], np.float32),
+      is_first=np.arange(count) == 0,
+      is_last=np.arange(count) == count - 1,
+      is_terminal=np.zeros(count, bool),
+      is_padded=np.ones(count, bool),
+      teacher_values=np.zeros((count, 2), np.float32),
+  ))
+  transitions = store.transitions(np.arange(3), n_step=2, discount=0.5)
+  assert transitions.reward.tolist() == [1 - 0.25, -0.5 - 0.5, -1.0]
+  assert store.rows(0, count).reward.tolist() == [5.0, -0.5, -7.0, 0.0]
+
+
+def test_vectors_are_not_stacked():
+  generator = np.random.default_rng(0)
+  count = 6
+  observations = generator.normal(size=(count, 3)).astype(np.float32)
+  store = frame_store.FrameStore(count, (3,), 2, 1, np.float32)
+  store.extend(frame_store.Rows(
+      observation=observations,
+      action=np.zeros(count, np.int32),
+      reward=np.zeros(count, np.float32),
+      is_first=np.arange(count) == 0,
+      is_last=np.arange(count) == count - 1,
+      is_terminal=np.zeros(count, bool),
+      is_padded=np.ones(count, bool),
+      teacher_values=np.zeros((count, 2), np.float32),
+  ))
+  transitions = store.transitions(np.arange(5), n_step=2, discount=0.5)
+  np.testing.assert_array_equal(transitions.observation, observations[:5])
+  np.testing.assert_array_equal(
+      transitions.next_observation, observations[[2, 3, 4, 5, 5]]
+  )

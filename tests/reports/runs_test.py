@@ -151,7 +151,7 @@ def _damage_frames(root):
     'damage, message',
     (
         (_remove_config, 'is no run directory: it has no config.json'),
-        (_remove_game, 'names no environment.game'),
+        (_remove_game, 'names no environment that can be reported'),
         (_remove_online_marker, 'not finished; run it with --stage=online'),
         (_empty_control, 'no evaluation of the tabula_rasa; run --stage=onlin'),
         (_remove_teacher, 'holds no bundle.json.*run --stage=teacher'),

@@ -5,10 +5,12 @@ import json
 import os
 import shutil
 
+from dm_env import specs
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from rrl_pipeline.environments import environment as environment_lib
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.networks import nature
 from rrl_pipeline.teachers import bundle
@@ -50,8 +52,13 @@ def fixture_copy(exported, tmp_path):
   return shutil.copytree(exported, tmp_path / 'bundle')
 
 
-def _load(directory, environment=_ENVIRONMENT, shape=_SHAPE, actions=_ACTIONS):
-  return bundle.load(directory, environment, shape, actions)
+def _interface(shape=_SHAPE, actions=_ACTIONS, dtype=np.uint8):
+  frame = specs.Array(shape[:-1], dtype)
+  return environment_lib.Interface(frame, shape, actions)
+
+
+def _load(directory, environment=_ENVIRONMENT, **interface):
+  return bundle.load(directory, environment, _interface(**interface))
 
 
 def test_values_are_those_of_the_network(exported):
@@ -84,7 +91,7 @@ def test_a_bundle_is_read_without_its_model(copy, monkeypatch):
     raise AssertionError('the model was loaded')
 
   monkeypatch.setattr(bundle.tf.saved_model, 'load', fail)
-  found.check_fits(_ENVIRONMENT, _SHAPE, _ACTIONS)
+  found.check_fits(_ENVIRONMENT, _interface())
   assert bundle.read(copy) == found
 
 
@@ -125,6 +132,14 @@ def test_a_failed_export_leaves_the_old_bundle(copy, monkeypatch):
 @pytest.mark.parametrize(
     'wanted, message',
     [
+        (
+            {'dtype': np.float32},
+            r"observation_dtype is 'uint8', the environment has 'float32'",
+        ),
+        (
+            {'environment': {**_ENVIRONMENT, 'kind': 'minatar'}},
+            r"kind is 'atari', the environment has 'minatar'",
+        ),
         (
             {'shape': (84, 84, 4)},
             r'observation_shape is \(20, 20, 4\), the environment has'

@@ -9,6 +9,7 @@ import pytest
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import methods
 from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config
 from rrl_pipeline.environments import factory
 from rrl_pipeline.logs import recorder
 from rrl_pipeline.logs import recording
@@ -61,7 +62,9 @@ def test_the_recording_holds_what_was_played(recorded):
   index = log_reader.index()
   # The fourth episode is cut short by the end of the training.
   assert [span.length for span in index.spans] == [20] * 3
-  assert index.metadata['environment'] == dataclasses.asdict(_ENVIRONMENT)
+  assert index.metadata['environment'] == (
+      environment_config.to_json(_ENVIRONMENT)
+  )
   assert index.metadata['action_meanings'][:2] == ['NOOP', 'FIRE']
   assert (index.metadata['agent'], index.metadata['seed']) == ('control', 5)
   environment = factory.make(
@@ -90,7 +93,7 @@ def test_recording_does_not_change_the_training(recorded, tmp_path):
   for name in ('evaluations.jsonl', 'metrics.csv'):
     assert (tmp_path / name).read_text() == (directory / name).read_text()
   found, expected = (
-      t._store.rows(t._store.oldest, t._store.num_added)
+      t._learner.store.rows(t._learner.store.oldest, t._learner.store.num_added)
       for t in (plain, trainer)
   )
   for column, wanted in zip(found, expected):

@@ -7,6 +7,7 @@ import types
 import numpy as np
 import pytest
 
+from rrl_pipeline.environments import atari
 from rrl_pipeline.replay import frame_store
 from rrl_pipeline.replay import rolling_pool
 from rrl_pipeline.training import config as config_lib
@@ -87,7 +88,7 @@ def _open_source(directory, *datasets, teacher=None, seed=3, **settings):
   return offline_store.open_source(
       datasets or (_Dataset(directory / 'data' / '1.0.0'),),
       teacher or _Teacher(5),
-      stack_size=2,
+      environment_config=atari.AtariConfig(stack_size=2),
       batch_size=9,
       config=config_lib.OfflineConfig(**settings),
       directory=directory / 'stage',

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
 import shutil
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from rrl_pipeline import scores
 from rrl_pipeline.agents import methods
 from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import config as environment_config
 from rrl_pipeline.environments import factory
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.networks import nature
@@ -37,7 +37,7 @@ def fixture_given(tmp_path_factory):
           kind='q_values',
           observation_shape=(20, 20, 4),
           action_meanings=actions,
-          environment=dataclasses.asdict(_ENVIRONMENT),
+          environment=environment_config.to_json(_ENVIRONMENT),
           score={'mean_return': 7.5},
           lineage={},
       ),

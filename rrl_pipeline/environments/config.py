@@ -1,0 +1,29 @@
+"""The configurations of all environments.
+
+Each has, beside its own settings: `kind`; `task`, the name under which scores
+are kept and compared; `frame_skip`, frames of the environment per agent step;
+`stack_size`, frames in one observation of an agent; `max_episode_steps`; and
+`reward_limit`, the absolute value to which agents clip rewards when they learn,
+None for not at all.
+"""
+
+from typing import Any, Mapping
+
+from rrl_pipeline import settings
+from rrl_pipeline.environments import atari
+
+EnvironmentConfig = atari.AtariConfig
+
+
+def to_json(config: EnvironmentConfig) -> dict[str, Any]:
+  """The settings as a JSON object, their `kind` among them."""
+  return settings.to_json_value(config)
+
+
+def from_json(value: Mapping[str, Any]) -> EnvironmentConfig:
+  """The settings that `to_json` wrote.
+
+  Raises:
+    ValueError: they are not settings of an environment that is known here.
+  """
+  return settings.from_json_value(EnvironmentConfig, value)

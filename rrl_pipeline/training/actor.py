@@ -1,0 +1,122 @@
+"""The actor: plays one environment and writes its steps to Reverb."""
+
+from typing import Optional
+
+import numpy as np
+import reverb
+
+from rrl_pipeline.agents import acting
+from rrl_pipeline.agents import config as agent_config_lib
+from rrl_pipeline.environments import environment as environment_lib
+from rrl_pipeline.environments import wrappers
+from rrl_pipeline.replay import adders
+from rrl_pipeline.teachers import teacher as teacher_lib
+from rrl_pipeline.training import rollouts
+from rrl_pipeline.training import timing
+
+
+class Actor:
+  """Plays numbered episodes ε-greedily, one step at a time.
+
+  Attributes:
+    episode: number of the episode that is played, or to be played next.
+    is_playing: whether that episode has begun and not ended.
+    training_return: raw return of the latest episode that ended; NaN before.
+    adder: writes the steps.
+  """
+
+  def __init__(
+      self,
+      environment: environment_lib.Environment,
+      stack_size: int,
+      policy: rollouts.Policy,
+      agent_config: agent_config_lib.AgentConfig,
+      client: reverb.Client,
+      seed: int,
+      teacher: Optional[teacher_lib.Teacher],
+      stopwatch: timing.Stopwatch,
+  ):
+    """Makes an actor that has not begun an episode.
+
+    Args:
+      environment: to act in.
+      stack_size: frames of an observation.
+      policy: the student's greedy actions.
+      agent_config: how it explores.
+      client: of the replay server.
+      seed: of the exploration, together with the number of each episode.
+      teacher: asked for its values at each step while there is distillation.
+      stopwatch: measures where the time goes.
+    """
+    self._environment = environment
+    self._num_actions = environment.action_spec().num_values
+    self._stacker = wrappers.FrameStacker(
+        environment.observation_spec(), stack_size
+    )
+    self._policy = policy
+    self._agent_config = agent_config
+    self._seed = seed
+    self._teacher = teacher
+    self._stopwatch = stopwatch
+    self.adder = adders.StepAdder(client, self._num_actions)
+    self.episode = 0
+    self.is_playing = False
+    self.training_return = float('nan')
+
+  def step(self, actor_steps: int, ask_teacher: bool) -> None:
+    """Takes one agent step, beginning an episode if none is being played.
+
+    Args:
+      actor_steps: agent steps that were taken before this one.
+      ask_teacher: whether the teacher's values are stored beside the step.
+    """
+    if not self.is_playing:
+      self._begin()
+    with self._stopwatch.measure('inference'):
+      action, teacher_values = self._act(actor_steps, ask_teacher)
+    with self._stopwatch.measure('environment'):
+      timestep = self._environment.step(action)
+      self._observation = self._stacker.push(timestep.observation)
+    with self._stopwatch.measure('replay'):
+      self.adder.add(action, timestep, teacher_values)
+    self._episode_return += float(timestep.reward)
+    if timestep.last():
+      self.training_return = self._episode_return
+      self._leave()
+
+  def abandon(self) -> None:
+    """Gives up the episode that is being played, if there is one."""
+    if self.is_playing:
+      self._leave()
+
+  def close(self) -> None:
+    self.adder.close()
+
+  def _begin(self) -> None:
+    self._generator = np.random.Generator(
+        np.random.Philox(key=[self._seed, self.episode])
+    )
+    self._environment.start_at_episode(self.episode)
+    timestep = self._environment.reset()
+    self._observation = self._stacker.reset(timestep.observation)
+    self.adder.add_first(timestep)
+    self._episode_return = 0.0
+    self.is_playing = True
+
+  def _leave(self) -> None:
+    self.is_playing = False
+    self.episode += 1
+
+  def _act(
+      self, actor_steps: int, ask_teacher: bool
+  ) -> tuple[int, Optional[np.ndarray]]:
+    batch = self._observation[np.newaxis]
+    action = acting.explore(
+        self._policy(batch)[0],
+        acting.epsilon(self._agent_config, actor_steps),
+        self._num_actions,
+        self._generator,
+    )
+    if not ask_teacher:
+      return action, None
+    return action, np.asarray(self._teacher.values(batch))[0]
