@@ -12,9 +12,9 @@ from typing import Any, Mapping, Optional
 import numpy as np
 
 from rrl_pipeline.teachers import array_pickle
+from rrl_pipeline.teachers import foreign_network
 from rrl_pipeline.teachers import foreign_teacher
 from rrl_pipeline.teachers import torch_file
-from rrl_pipeline.teachers import value_network
 
 FORMAT = 'cleanrl'
 _SUFFIX = '.cleanrl_model'
@@ -71,7 +71,7 @@ def _network(
     question: foreign_teacher.Question,
     path: pathlib.Path,
     weights: Mapping[str, np.ndarray],
-) -> tuple[value_network.ValueNetwork, list[str]]:
+) -> tuple[foreign_network.ForeignNetwork, list[str]]:
   """The network of these weights, and what it was recognised by."""
   places = (*_CONVOLUTIONS, _HIDDEN, _OUTPUT)
   expected = {f'network.{i}.{part}' for i in places for part in (
@@ -89,20 +89,20 @@ def _network(
         f' they differ in {", ".join(other[:3])}.'
     )
   *convolutions, hidden, output = (
-      value_network.Layer(
+      foreign_network.Layer(
           weights[f'network.{i}.weight'], weights[f'network.{i}.bias']
       )
       for i in places
   )
   algorithm, reason = _algorithm(question, path, output, atoms)
-  network = value_network.ValueNetwork(
-      torso=value_network.NATURE,
+  network = foreign_network.ForeignNetwork(
+      torso=foreign_network.NATURE,
       algorithm=algorithm,
       num_actions=question.num_actions,
       padding='valid',
       is_channels_first=True,
       convolutions=tuple(convolutions),
-      dense=value_network.Dense(hidden, output),
+      dense=foreign_network.Dense(hidden, output),
       atoms=atoms,
   )
   filters = '-'.join(map(str, network.channels))
@@ -115,15 +115,15 @@ def _network(
 def _algorithm(
     question: foreign_teacher.Question,
     path: pathlib.Path,
-    output: value_network.Layer,
+    output: foreign_network.Layer,
     atoms: Optional[np.ndarray],
 ) -> tuple[str, str]:
   """The algorithm, and what tells it."""
   count = output.bias.size
   if atoms is None:
-    return value_network.tell_algorithm(
+    return foreign_network.tell_algorithm(
         str(path), count, question.num_actions,
-        question.algorithm or value_network.DQN,
+        question.algorithm or foreign_network.DQN,
     )
   if atoms.ndim != 1 or count != question.num_actions * len(atoms):
     raise ValueError(
@@ -131,12 +131,12 @@ def _algorithm(
         f' {atoms.shape}, which do not fit the {question.num_actions} actions'
         ' of the game. Was it trained on this game?'
     )
-  if question.algorithm not in (None, value_network.C51):
+  if question.algorithm not in (None, foreign_network.C51):
     raise ValueError(
         f'The network in {path} is not of {question.algorithm}: it holds the'
-        f' atoms of {value_network.C51}.'
+        f' atoms of {foreign_network.C51}.'
     )
-  return value_network.C51, (
+  return foreign_network.C51, (
       f'{len(atoms)} atoms from {atoms[0]:g} to {atoms[-1]:g}'
   )
 

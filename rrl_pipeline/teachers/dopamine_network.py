@@ -11,11 +11,11 @@ from typing import Mapping, Optional, Sequence
 
 import numpy as np
 
+from rrl_pipeline.teachers import foreign_network
 from rrl_pipeline.teachers import foreign_teacher
-from rrl_pipeline.teachers import value_network
 
 # By the number of convolutions.
-_TORSOS = {3: value_network.NATURE, 15: value_network.IMPALA}
+_TORSOS = {3: foreign_network.NATURE, 15: foreign_network.IMPALA}
 _LAYER = re.compile(
     # The encoder of Dopamine, or of the reincarnating RL paper's code.
     r'(?P<stack>encoder/(?:_stacks|Stack)_[012]/)?'
@@ -26,7 +26,7 @@ _LAYER = re.compile(
 
 def from_flax(
     question: foreign_teacher.Question, arrays: Mapping[str, np.ndarray]
-) -> tuple[value_network.ValueNetwork, list[str]]:
+) -> tuple[foreign_network.ForeignNetwork, list[str]]:
   """The network of a JAX agent.
 
   Args:
@@ -56,7 +56,7 @@ def from_flax(
     # Dopamine evaluates its noisy networks without their noise: by the means.
     suffix = '_mu' if key[1] == 'NoisyNetwork' else ''
     try:
-      layer = value_network.Layer(
+      layer = foreign_network.Layer(
           parts['kernel' + suffix], parts['bias' + suffix]
       )
     except KeyError as error:
@@ -81,9 +81,9 @@ def from_flax(
 
 def assemble(
     question: foreign_teacher.Question,
-    convolutions: Sequence[value_network.Layer],
-    dense: Sequence[value_network.Layer],
-) -> tuple[value_network.ValueNetwork, list[str]]:
+    convolutions: Sequence[foreign_network.Layer],
+    dense: Sequence[foreign_network.Layer],
+) -> tuple[foreign_network.ForeignNetwork, list[str]]:
   """The network of these layers, in the order in which Dopamine makes them.
 
   Returns:
@@ -113,21 +113,21 @@ def assemble(
   if finding:
     findings.append(finding)
   if roles.embedding is not None:
-    algorithm = value_network.IQN
+    algorithm = foreign_network.IQN
     if question.algorithm not in (None, algorithm):
       raise ValueError(
           f'The network in {question.path} is not of {question.algorithm}:'
           f' {finding}.'
       )
   else:
-    algorithm, reason = value_network.tell_algorithm(
+    algorithm, reason = foreign_network.tell_algorithm(
         str(question.path),
         len(roles.output.bias),
         question.num_actions,
         question.algorithm,
     )
     findings.append(f'{reason}: {algorithm}')
-  network = value_network.ValueNetwork(
+  network = foreign_network.ForeignNetwork(
       torso=torso,
       algorithm=algorithm,
       num_actions=question.num_actions,
@@ -136,7 +136,7 @@ def assemble(
       convolutions=tuple(convolutions),
       dense=roles,
   )
-  if algorithm == value_network.C51:
+  if algorithm == foreign_network.C51:
     count = len(roles.output.bias) // question.num_actions
     atoms = np.linspace(-question.v_max, question.v_max, count)
     network = dataclasses.replace(network, atoms=atoms.astype(np.float32))
@@ -148,11 +148,11 @@ def assemble(
 
 
 def _roles(
-    question: foreign_teacher.Question, dense: Sequence[value_network.Layer]
-) -> tuple[value_network.Dense, Optional[str]]:
+    question: foreign_teacher.Question, dense: Sequence[foreign_network.Layer]
+) -> tuple[foreign_network.Dense, Optional[str]]:
   """What the dense layers are for, and what tells it if they are three."""
   if len(dense) == 2:
-    return value_network.Dense(*dense), None
+    return foreign_network.Dense(*dense), None
   inputs = [layer.kernel.shape[0] for layer in dense]
   outputs = [layer.kernel.shape[-1] for layer in dense]
   if (
@@ -160,7 +160,7 @@ def _roles(
       and outputs[1] == question.num_actions * outputs[2]
   ):
     hidden, advantage, value = dense
-    return value_network.Dense(hidden, advantage, value), (
+    return foreign_network.Dense(hidden, advantage, value), (
         'two output layers on one hidden layer: dueling'
     )
   if (
@@ -168,7 +168,7 @@ def _roles(
       and outputs[2] == question.num_actions
   ):
     embedding, hidden, output = dense
-    return value_network.Dense(hidden, output, embedding=embedding), (
+    return foreign_network.Dense(hidden, output, embedding=embedding), (
         f'a dense layer from {inputs[0]} cosines to the {outputs[0]} features:'
         ' iqn'
     )

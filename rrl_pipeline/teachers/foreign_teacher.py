@@ -6,7 +6,7 @@ import os
 import pathlib
 from typing import Any, Optional, Sequence
 
-from rrl_pipeline.teachers import value_network
+from rrl_pipeline.teachers import foreign_network
 
 _SENTINEL = 'sentinel_checkpoint_complete.'
 _CHUNK_BYTES = 1 << 20
@@ -30,9 +30,9 @@ class Question:
   v_max: float = 10.0
 
   def __post_init__(self):
-    if self.algorithm not in (None, *value_network.ALGORITHMS):
+    if self.algorithm not in (None, *foreign_network.ALGORITHMS):
       raise ValueError(
-          f'algorithm must be one of {value_network.ALGORITHMS}, got'
+          f'algorithm must be one of {foreign_network.ALGORITHMS}, got'
           f' {self.algorithm!r}.'
       )
     if self.v_max <= 0:
@@ -53,7 +53,7 @@ class ForeignTeacher:
 
   format: str
   files: tuple[pathlib.Path, ...]
-  network: value_network.ValueNetwork
+  network: foreign_network.ForeignNetwork
   actor_steps: Optional[int]
   findings: tuple[str, ...]
 

@@ -8,13 +8,13 @@ the networks they are given to: a kernel that was transposed wrongly shows.
 import numpy as np
 from numpy.lib import stride_tricks
 
-from rrl_pipeline.teachers import value_network
+from rrl_pipeline.teachers import foreign_network
 
 _IMPALA_BLOCKS = 2
 
 
 def q_values(
-    network: value_network.ValueNetwork,
+    network: foreign_network.ForeignNetwork,
     observations: np.ndarray,
     quantiles: np.ndarray,
 ) -> np.ndarray:
@@ -29,12 +29,12 @@ def q_values(
   Returns:
     float64 [B, A]: expectations over C51's atoms, means over quantiles.
   """
-  if network.algorithm == value_network.IQN:
+  if network.algorithm == foreign_network.IQN:
     return quantile_values(network, observations, quantiles).mean(axis=1)
   hidden = _relu(_dense(network, network.dense.hidden, features(
       network, observations)))
   outputs = _outputs(network, hidden)
-  if network.algorithm == value_network.C51:
+  if network.algorithm == foreign_network.C51:
     probabilities = _softmax(outputs)
     return probabilities @ network.atoms.astype(np.float64)
   # One value for each action, or its quantiles.
@@ -42,7 +42,7 @@ def q_values(
 
 
 def quantile_values(
-    network: value_network.ValueNetwork,
+    network: foreign_network.ForeignNetwork,
     observations: np.ndarray,
     quantiles: np.ndarray,
 ) -> np.ndarray:
@@ -61,14 +61,14 @@ def quantile_values(
 
 
 def features(
-    network: value_network.ValueNetwork, observations: np.ndarray
+    network: foreign_network.ForeignNetwork, observations: np.ndarray
 ) -> np.ndarray:
   """What the convolutions make of observations, float64 [B, features]."""
   x = observations.astype(np.float64) / 255
-  if network.torso == value_network.IMPALA:
+  if network.torso == foreign_network.IMPALA:
     x = _impala(network, x)
   else:
-    strides = value_network.strides(network.torso)
+    strides = foreign_network.strides(network.torso)
     for layer, stride in zip(network.convolutions, strides, strict=True):
       x = _relu(_convolution(network, layer, x, stride))
   if network.is_channels_first:
@@ -77,7 +77,7 @@ def features(
 
 
 def _impala(
-    network: value_network.ValueNetwork, x: np.ndarray
+    network: foreign_network.ForeignNetwork, x: np.ndarray
 ) -> np.ndarray:
   """The encoder of Espeholt et al. (2018) without its LSTM."""
   layers = iter(network.convolutions)
@@ -90,7 +90,7 @@ def _impala(
 
 
 def _outputs(
-    network: value_network.ValueNetwork, hidden: np.ndarray
+    network: foreign_network.ForeignNetwork, hidden: np.ndarray
 ) -> np.ndarray:
   """[..., A, N] of N outputs for each action."""
   outputs = _dense(network, network.dense.output, hidden)
@@ -112,8 +112,8 @@ def _softmax(x: np.ndarray) -> np.ndarray:
 
 
 def _dense(
-    network: value_network.ValueNetwork,
-    layer: value_network.Layer,
+    network: foreign_network.ForeignNetwork,
+    layer: foreign_network.Layer,
     x: np.ndarray,
 ) -> np.ndarray:
   kernel = layer.kernel.astype(np.float64)
@@ -121,8 +121,8 @@ def _dense(
 
 
 def _convolution(
-    network: value_network.ValueNetwork,
-    layer: value_network.Layer,
+    network: foreign_network.ForeignNetwork,
+    layer: foreign_network.Layer,
     x: np.ndarray,
     stride: int,
 ) -> np.ndarray:

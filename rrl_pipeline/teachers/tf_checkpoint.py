@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from rrl_pipeline.teachers import array_pickle
 from rrl_pipeline.teachers import dopamine_network
+from rrl_pipeline.teachers import foreign_network
 from rrl_pipeline.teachers import foreign_teacher
-from rrl_pipeline.teachers import value_network
 
 FORMAT = 'dopamine_tf'
 _NAME = re.compile(r'(?P<prefix>tf_ckpt-(?P<number>\d+))(\.index|\.data-.*)?')
@@ -111,13 +111,13 @@ def _layers(prefix: pathlib.Path) -> dict[tuple[str, int], dict]:
 
 def _in_order(
     layers: dict[tuple[str, int], dict],
-) -> tuple[list[value_network.Layer], list[value_network.Layer]]:
+) -> tuple[list[foreign_network.Layer], list[foreign_network.Layer]]:
   """Convolutions and dense layers, in the order in which they are made."""
   convolutions, dense = [], []
   # 'Conv' < 'dense' < 'fully_connected'
   for kind, number in sorted(layers):
     parts = layers[kind, number]
-    layer = value_network.Layer(parts['kernel'], parts['bias'])
+    layer = foreign_network.Layer(parts['kernel'], parts['bias'])
     (convolutions if kind == 'Conv' else dense).append(layer)
   return convolutions, dense
 

@@ -12,10 +12,10 @@ import pytest
 
 from rrl_pipeline.teachers import array_pickle
 from rrl_pipeline.teachers import cleanrl_model
+from rrl_pipeline.teachers import foreign_network
 from rrl_pipeline.teachers import foreign_teacher
 from rrl_pipeline.teachers import numpy_forward
 from rrl_pipeline.teachers import torch_file
-from rrl_pipeline.teachers import value_network
 
 _FOLDER = (pathlib.Path(__file__).parents[1] / 'testdata' / 'teachers'
            / 'cleanrl')
@@ -36,7 +36,7 @@ def test_an_agent_is_recognised_and_computes_what_it_did(path, algorithm):
   assert (network.torso, network.algorithm) == ('nature', algorithm)
   assert (network.padding, network.is_channels_first) == ('valid', True)
   assert (network.stack_size, network.channels) == (4, (2, 3, 5))
-  value_network.check(network, 'a', _FRAME)
+  foreign_network.check(network, 'a', _FRAME)
   with np.load(_FOLDER / 'expected.npz') as expected:
     values = numpy_forward.q_values(
         network, expected['observations'], np.zeros(1))
@@ -104,7 +104,7 @@ def _set(name, contents):
      r'it asks for os\.system'),
     (_changed_pickle(b'ctorch\nFloatStorage', b'ctorch\nload'),
      r'it asks for torch\.load'),
-    (_changed_pickle(b'storage', b'storagf'), 'refers to something beside tensors'),
+    (_changed_pickle(b'storage', b'storagf'), 'to something beside tensors'),
     (_changed_pickle(b'ctorch\nFloatStorage', b'ctorch\nDoubleStorage'),
      'storage .* is missing or not of 512 numbers'),
     # The first kernel has strides (256, 64, 8, 1).
@@ -157,7 +157,7 @@ def test_a_damaged_file_gives_one_line_or_a_value(data):
     path = pathlib.Path(directory) / 'a.cleanrl_model'
     path.write_bytes(damaged)
     try:
-      value_network.check(_read(path).network, 'a', _FRAME)
+      foreign_network.check(_read(path).network, 'a', _FRAME)
     except ValueError as error:
       assert '\n' not in str(error)
 

@@ -10,9 +10,9 @@ import pytest
 
 from rrl_pipeline.teachers import array_pickle
 from rrl_pipeline.teachers import dopamine_checkpoint
+from rrl_pipeline.teachers import foreign_network
 from rrl_pipeline.teachers import foreign_teacher
 from rrl_pipeline.teachers import numpy_forward
-from rrl_pipeline.teachers import value_network
 
 _FOLDER = (pathlib.Path(__file__).parents[1] / 'testdata' / 'teachers'
            / 'dopamine')
@@ -49,7 +49,7 @@ def test_an_agent_is_recognised_and_computes_what_it_did(
   assert (network.dense.state_value is not None) == is_dueling
   assert (network.padding, network.stack_size) == ('same', 4)
   assert found.actor_steps == 1234
-  value_network.check(network, name, _FRAME)
+  foreign_network.check(network, name, _FRAME)
   observations = expected['observations']
   if name == 'iqn':
     values = numpy_forward.quantile_values(
@@ -142,7 +142,8 @@ def _nature(**dense):
 
 
 @pytest.mark.parametrize('params, match', [
-    ({'params': {'LSTM_0': _layer(3, 3)}}, "2 arrays that no known .*'params/L"),
+    ({'params': {'LSTM_0': _layer(3, 3)}},
+     "2 arrays that no known .*'params/LSTM"),
     ({'params': {'Conv_0': _layer(8, 8, 4, 2)}},
      '1 convolutions and 0 dense layers; expected the 3 of'),
     (_nature(Dense_0=_layer(18, 4), Dense_1={'kernel': np.zeros((4, 3))}),
@@ -197,13 +198,13 @@ def test_layers_that_do_not_fit_are_named(change, match):
   layers[1] = change(network)
   network = dataclasses.replace(network, convolutions=tuple(layers))
   with pytest.raises(ValueError, match=match):
-    value_network.check(network, 'a', _FRAME)
+    foreign_network.check(network, 'a', _FRAME)
 
 
 def test_frames_of_another_size_are_refused():
   with pytest.raises(ValueError, match=r'takes 18 inputs, but 242 come for '
                      r"frames of 84x84 and padding 'same'"):
-    value_network.check(_read('dqn').network, 'a', 84)
+    foreign_network.check(_read('dqn').network, 'a', 84)
 
 
 def test_what_is_no_agent_is_refused(tmp_path):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rrl_pipeline.teachers import foreign_network
 from rrl_pipeline.teachers import foreign_teacher
 from rrl_pipeline.teachers import numpy_forward
 from rrl_pipeline.teachers import tf_checkpoint
-from rrl_pipeline.teachers import value_network
 
 _FRAME, _ACTIONS, _FILTERS, _HIDDEN, _COSINES = 20, 3, 2, 4, 5
 _FEATURES = 3 * 3 * _FILTERS
@@ -105,7 +105,7 @@ def test_an_agent_is_recognised_and_computes_what_it_did(
   network = found.network
   assert (network.torso, network.algorithm) == ('nature', algorithm)
   assert found.actor_steps == 250_000
-  value_network.check(network, 'a', _FRAME)
+  foreign_network.check(network, 'a', _FRAME)
   if algorithm == 'iqn':
     values = numpy_forward.quantile_values(network, _observations(), _QUANTILES)
   else:

@@ -54,7 +54,7 @@ class Dense(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class ValueNetwork:
+class ForeignNetwork:
   """A network from stacked frames to the values of actions.
 
   Attributes:
@@ -102,7 +102,7 @@ def strides(torso: str) -> tuple[int, ...]:
   return _NATURE_STRIDES if torso == NATURE else (1,) * 5 * _IMPALA_STACKS
 
 
-def feature_size(network: ValueNetwork, frame_size: int) -> int:
+def feature_size(network: ForeignNetwork, frame_size: int) -> int:
   """How many features the convolutions make of a frame of this size."""
   size = frame_size
   if network.torso == IMPALA:
@@ -160,7 +160,7 @@ def tell_algorithm(
   return _OUTPUTS[per_action], reason
 
 
-def check(network: ValueNetwork, path: str, frame_size: int) -> None:
+def check(network: ForeignNetwork, path: str, frame_size: int) -> None:
   """Checks that the layers fit each other and an environment's frames.
 
   Raises:
@@ -197,7 +197,7 @@ def check(network: ValueNetwork, path: str, frame_size: int) -> None:
       )
 
 
-def _check_convolutions(network: ValueNetwork, path: str) -> None:
+def _check_convolutions(network: ForeignNetwork, path: str) -> None:
   inputs = network.stack_size
   for i, layer in enumerate(network.convolutions):
     size = _NATURE_KERNELS[i] if network.torso == NATURE else _IMPALA_KERNEL
@@ -216,7 +216,7 @@ def _check_convolutions(network: ValueNetwork, path: str) -> None:
     inputs = outputs
 
 
-def _named_layers(network: ValueNetwork) -> Sequence[tuple[str, Layer]]:
+def _named_layers(network: ForeignNetwork) -> Sequence[tuple[str, Layer]]:
   layers = [
       (f'Convolution {i}', layer)
       for i, layer in enumerate(network.convolutions)
