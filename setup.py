@@ -106,6 +106,7 @@ setuptools.setup(
     },
     entry_points={
         'console_scripts': [
+            'rrl-benchmark = rrl_pipeline.launch.benchmark:main',
             'rrl-dataset = rrl_pipeline.launch.dataset_command:main',
             'rrl-launch = rrl_pipeline.launch.launch:main',
             'rrl-minari = rrl_pipeline.launch.minari_bridge:main',
@@ -118,6 +119,7 @@ setuptools.setup(
         'fast': ['isal>=1.7'],
         # Later versions need NumPy 2, which TensorFlow 2.15 does not take.
         'minari': ['gymnasium>=1,<2', 'minari[arrow,hdf5]>=0.5.3,<0.5.4'],
+        'minatar': ['MinAtar>=1.0.15,<1.1'],
         'test': ['dill>=0.3.8', 'hypothesis>=6.100', 'packaging>=23',
                  'pytest>=8'],
     },

@@ -81,7 +81,7 @@ def main(argv):
   del argv
   config = network_config.NatureConfig(padding=_PADDING.value)
   agent = methods.METHODS['qdagger']
-  learner = builder.make_learner(config, agent, _SHAPE, _ACTIONS, 0)
+  learner = builder.make_learner(config, agent, _SHAPE, 'uint8', _ACTIONS, 0)
   transitions = _transitions()
   network = learner.network
   forward = tf.function(network)
@@ -100,11 +100,13 @@ def main(argv):
   whole = _milliseconds(
       lambda: learner.step(transitions, 3.0, 1e-4).loss.numpy(), repeats
   )
-  other = builder.make_learner(config, agent, _SHAPE, _ACTIONS, 1)
+  other = builder.make_learner(config, agent, _SHAPE, 'uint8', _ACTIONS, 1)
   plain = _milliseconds(
       _plain_step(
           other.network,
-          builder.make_network(config, _SHAPE, _ACTIONS, 2),
+          builder.make_network(
+              config, agent.algorithm, _SHAPE, 'uint8', _ACTIONS, 2
+          ),
           transitions,
       ),
       repeats,

@@ -255,7 +255,7 @@ def _learner(store: frame_store.FrameStore, steps: int) -> tuple[float, float]:
   """Transitions per second that it learns from, sampling not counted."""
   agent = methods.METHODS['qdagger']
   learner = builder.make_learner(
-      network_config.NatureConfig(), agent, (84, 84, _STACK),
+      network_config.NatureConfig(), agent, (84, 84, _STACK), 'uint8',
       _NUM_ACTIONS.value, 0,
   )
   batches = [store.sample(_BATCH, _N_STEP, _GAMMA, 0, i) for i in range(8)]

@@ -38,6 +38,7 @@ def _make_learner(environment, config):
       network_config.NatureConfig(),
       config,
       (84, 84, 4),
+      'uint8',
       environment.action_spec().num_values,
       0,
   )

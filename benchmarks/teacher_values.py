@@ -83,7 +83,8 @@ class _Contestant:
     self._values = values
     self._agent = methods.METHODS['qdagger']
     self._learner = builder.make_learner(
-        network_config.NatureConfig(), self._agent, _SHAPE, _ACTIONS, 0
+        network_config.NatureConfig(), self._agent, _SHAPE, 'uint8', _ACTIONS,
+        0,
     )
     self._index = 0
 

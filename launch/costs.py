@@ -56,6 +56,8 @@ def dataset(context: stages.Context) -> str:
 
 def offline(context: stages.Context) -> str:
   config = context.config
+  if not config.offline.num_learner_steps:
+    return 'the student learns nothing offline'
   counts = context.inputs['dataset']['counts']
   steps = counts['steps'] + sum(
       mixed['steps'] for mixed in counts.values() if isinstance(mixed, dict)

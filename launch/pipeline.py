@@ -14,6 +14,7 @@ from rrl_pipeline.launch import costs
 
 # Names of the outputs that are further datasets; they sort behind 'dataset'.
 _MIXED = 'mixed_'
+_LEARNER_STEPS = 'learner_steps'
 
 
 def _teacher(context: stages.Context) -> stages.Result:
@@ -142,6 +143,8 @@ def _check_dataset(context: stages.Context, path: str) -> stages.Result:
 
 
 def _offline(context: stages.Context) -> stages.Result:
+  if not context.config.offline.num_learner_steps:
+    return stages.Result(counts={_LEARNER_STEPS: 0})
   from rrl_pipeline.training import students
 
   counts = students.train_offline(
@@ -164,6 +167,9 @@ def _online(context: stages.Context) -> stages.Result:
 
   config = context.config
   outputs, counts = {}, {}
+  pretrained = None
+  if context.inputs['offline']['counts'][_LEARNER_STEPS]:
+    pretrained = context.run.stage('offline')
   agents = {students.STUDENT: config.agent}
   if config.control:
     agents[students.TABULA_RASA] = config.tabula_rasa
@@ -174,7 +180,7 @@ def _online(context: stages.Context) -> stages.Result:
         _task(context),
         agent_config,
         config.online,
-        context.run.stage('offline'),
+        pretrained,
         context.run.stage('teacher'),
     )
     directory = context.directory / agent
@@ -184,16 +190,18 @@ def _online(context: stages.Context) -> stages.Result:
 
 
 def _evaluate(context: stages.Context) -> stages.Result:
+  from rrl_pipeline.training import final_evaluation
   from rrl_pipeline.training import students
 
   agents = (students.STUDENT,)
   if context.config.control:
     agents += (students.TABULA_RASA,)
-  counts = students.evaluate(
+  counts = final_evaluation.evaluate(
       context.directory,
       agents,
       _task(context),
       context.run.stage('online'),
+      context.run.stage('teacher'),
   )
   return stages.Result(_hash_of_evaluations(context.directory), counts)
 
@@ -293,7 +301,7 @@ STAGES = (
     stages.Stage(
         name='evaluate',
         summary='Plays more episodes with each agent, and films the student.',
-        needs=('online',),
+        needs=('teacher', 'online'),
         reads=('seed', 'environment', 'network', 'control', 'evaluation'),
         run=_evaluate,
         cost=costs.evaluate,

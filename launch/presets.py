@@ -29,7 +29,9 @@ def pong_teacher() -> 'config_lib.PipelineConfig':
   350,000 agent steps of its own, and is what `pong_dqn` was made with.
   """
   from rrl_pipeline import config as config_lib
+  from rrl_pipeline.agents import algorithm_config
   from rrl_pipeline.agents import methods
+  from rrl_pipeline.agents import optimizer_config
   from rrl_pipeline.networks import config as network_config
   from rrl_pipeline.training import config as training_config
 
@@ -48,11 +50,11 @@ def pong_teacher() -> 'config_lib.PipelineConfig':
           # small learning rate at the end steadies the play.
           agent=dataclasses.replace(
               methods.METHODS['tabula_rasa'],
-              double_q=True,
+              algorithm=algorithm_config.DqnConfig(double_q=True),
               learning_rate=5e-5,
               weaned_learning_rate=1e-5,
               weaning_steps=245_000,
-              adam_epsilon=1e-6,
+              optimizer=optimizer_config.AdamConfig(epsilon=1e-6),
               update_period=2,
               target_update_period=500,
               min_replay_steps=5_000,
@@ -77,6 +79,7 @@ def pong_quick() -> 'config_lib.PipelineConfig':
   """The whole chain in a quarter of an hour on two cores."""
   from rrl_pipeline import config as config_lib
   from rrl_pipeline.agents import methods
+  from rrl_pipeline.agents import optimizer_config
   from rrl_pipeline.training import config as training_config
 
   # The paper's schedules are for a million updates; these are for a few
@@ -93,7 +96,7 @@ def pong_quick() -> 'config_lib.PipelineConfig':
           methods.METHODS['qdagger'],
           learning_rate=3e-4,
           weaned_learning_rate=1e-5,
-          adam_epsilon=1e-5,
+          optimizer=optimizer_config.AdamConfig(epsilon=1e-5),
           weaning_steps=2_000,
           **schedule,
       ),
@@ -102,7 +105,7 @@ def pong_quick() -> 'config_lib.PipelineConfig':
           methods.METHODS['tabula_rasa'],
           learning_rate=1e-4,
           weaned_learning_rate=1e-4,
-          adam_epsilon=1e-7,
+          optimizer=optimizer_config.AdamConfig(epsilon=1e-7),
           epsilon_decay_steps=2_000,
           **schedule,
       ),

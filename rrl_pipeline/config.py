@@ -82,7 +82,7 @@ class PipelineConfig:
 
   seed: int = 0
   environment: environment_config.EnvironmentConfig = atari.AtariConfig()
-  network: network_config.NatureConfig = network_config.NatureConfig()
+  network: network_config.NetworkConfig = network_config.NatureConfig()
   teacher: training_config.TeacherConfig = training_config.TeacherConfig()
   collect: training_config.CollectConfig = training_config.CollectConfig()
   logs: LogsConfig = LogsConfig()

@@ -23,11 +23,13 @@ class GreedyPolicy:
     self._network = network
     self._actions = tf.function(
         lambda observation: tf.argmax(network(observation), axis=1),
-        input_signature=[tf.TensorSpec(network.input_shape, tf.uint8)],
+        input_signature=[
+            tf.TensorSpec(network.input_shape, network.inputs[0].dtype)
+        ],
     )
 
   def __call__(self, observations: np.ndarray) -> np.ndarray:
-    """uint8 [B, H, W, stack] → int64 [B]."""
+    """Observations [B, ...] → int64 [B]."""
     return self._actions(observations).numpy()
 
 

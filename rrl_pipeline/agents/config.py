@@ -2,6 +2,39 @@
 
 import dataclasses
 
+from rrl_pipeline.agents import algorithm_config
+from rrl_pipeline.agents import optimizer_config
+
+_PRECISIONS = ('float32', 'bfloat16')
+_MARGIN_FORMS = ('elementwise', 'max')
+# As in the descriptions of teacher bundles.
+_TEACHER_KINDS = ('q_values', 'logits', 'action')
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentationConfig:
+  """How images are changed at random before a learner sees them (DrQ).
+
+  The default changes nothing. Dopamine's DrQ has 4 and 0.05.
+
+  Attributes:
+    padding: greatest shift in pixels, in each direction.
+    intensity_scale: standard deviation of the factor of brightness, which is
+      cut off at two of them from 1.
+  """
+
+  padding: int = 0
+  intensity_scale: float = 0.0
+
+  def __post_init__(self):
+    if self.padding < 0:
+      raise ValueError(f'padding must not be negative, got {self.padding}.')
+    if not 0 <= self.intensity_scale < 0.5:
+      raise ValueError(
+          'intensity_scale must be in [0, 0.5), or factors could be negative;'
+          f' got {self.intensity_scale}.'
+      )
+
 
 @dataclasses.dataclass(frozen=True)
 class AgentConfig:
@@ -10,22 +43,37 @@ class AgentConfig:
   The defaults are those of QDagger with a DQN student (Agarwal et al.,
   NeurIPS 2022, appendix A.3 and the authors' qdagger_dqn.gin).
 
+  The loss is td_weight · TD + λ · distillation + margin_weight · margin +
+  conservative_weight · conservative term, each a mean over the batch; the
+  stages may lower weights as time goes on.
+
   Attributes:
+    algorithm: what the network predicts and how its TD loss is made.
     n_step: steps of the n-step return.
     discount: γ of one agent step.
-    double_q: whether the online network chooses the action that the target
-      network values; the paper's DQN takes the plain maximum.
     batch_size: transitions per learner step.
-    learning_rate: Adam's, as long as the agent is not weaned at all.
-    weaned_learning_rate: Adam's once it is weaned; in between, the two are
+    optimizer: what updates the network.
+    learning_rate: its, as long as the agent is not weaned at all.
+    weaned_learning_rate: its, once the agent is weaned; in between, the two are
       mixed by the decay (see agents/weaning.py). An agent without a teacher
       changes from one to the other at `weaning_steps`.
-    adam_epsilon: Adam's ε.
     target_update_period: learner steps between copies to the target network;
       Dopamine's 8,000 agent steps at one learner step per four.
+    td_weight: of the TD loss; 0 for distillation only.
     distillation_weight: λ₀ of the distillation loss; 0 for no distillation.
     temperature: τ of the softmax that turns teacher's and student's values
-      into policies.
+      into policies, and of the conservative term.
+    teacher_kind: how the teacher's values are read: 'q_values' are divided by
+      τ, 'logits' are not, and of 'action' nothing but the greatest counts.
+    margin_weight: of the loss that places the teacher's greedy action first
+      (DQfD); 0 for none.
+    margin: by how much it is placed first.
+    margin_form: 'elementwise' (the reincarnating RL code) or 'max' (DQfD).
+    conservative_weight: of conservative Q-learning's term (CQL); 0 for none.
+    augmentation: random changes of the images learned from.
+    precision: 'float32', or 'bfloat16' for the layers below the head.
+    diagnostics_period: learner steps between comparisons of the gradients of
+      the TD and distillation terms; each costs about two learner steps.
     weaning_steps: t₀, online agent steps after which distillation ends.
     update_period: online agent steps per learner step.
     min_replay_steps: online agent steps before the first learner step.
@@ -36,16 +84,25 @@ class AgentConfig:
       other. An agent that was pre-trained starts at the end of its schedule.
   """
 
+  algorithm: algorithm_config.AlgorithmConfig = algorithm_config.DqnConfig()
   n_step: int = 3
   discount: float = 0.99
-  double_q: bool = False
   batch_size: int = 32
+  optimizer: optimizer_config.OptimizerConfig = optimizer_config.AdamConfig()
   learning_rate: float = 1e-4
   weaned_learning_rate: float = 1e-5
-  adam_epsilon: float = 1.5e-4
   target_update_period: int = 2_000
+  td_weight: float = 1.0
   distillation_weight: float = 3.0
   temperature: float = 0.1
+  teacher_kind: str = 'q_values'
+  margin_weight: float = 0.0
+  margin: float = 1.0
+  margin_form: str = 'elementwise'
+  conservative_weight: float = 0.0
+  augmentation: AugmentationConfig = AugmentationConfig()
+  precision: str = 'float32'
+  diagnostics_period: int = 1_000
   weaning_steps: int = 1_500_000
   update_period: int = 4
   min_replay_steps: int = 20_000
@@ -62,12 +119,13 @@ class AgentConfig:
         'update_period',
         'min_replay_steps',
         'replay_capacity',
+        'diagnostics_period',
     ):
       if getattr(self, name) < 1:
         raise ValueError(
             f'{name} must be at least 1, got {getattr(self, name)}.'
         )
-    for name in ('learning_rate', 'weaned_learning_rate', 'adam_epsilon'):
+    for name in ('learning_rate', 'weaned_learning_rate', 'temperature'):
       if getattr(self, name) <= 0:
         raise ValueError(f'{name} must be positive, got {getattr(self, name)}.')
     for name in ('epsilon_start', 'epsilon_end'):
@@ -77,13 +135,26 @@ class AgentConfig:
         )
     if not 0 < self.discount <= 1:
       raise ValueError(f'discount must be in (0, 1], got {self.discount}.')
-    if self.temperature <= 0:
-      raise ValueError(f'temperature must be positive, got {self.temperature}.')
-    if self.distillation_weight < 0:
-      raise ValueError(
-          'distillation_weight must not be negative, got'
-          f' {self.distillation_weight}.'
-      )
+    for name in (
+        'td_weight',
+        'distillation_weight',
+        'margin_weight',
+        'margin',
+        'conservative_weight',
+    ):
+      if getattr(self, name) < 0:
+        raise ValueError(
+            f'{name} must not be negative, got {getattr(self, name)}.'
+        )
+    for name, choices in (
+        ('teacher_kind', _TEACHER_KINDS),
+        ('margin_form', _MARGIN_FORMS),
+        ('precision', _PRECISIONS),
+    ):
+      if getattr(self, name) not in choices:
+        raise ValueError(
+            f'{name} must be one of {choices}, got {getattr(self, name)!r}.'
+        )
     if self.replay_capacity < self.min_replay_steps:
       raise ValueError(
           f'replay_capacity ({self.replay_capacity}) must hold'

@@ -7,12 +7,16 @@ are kept and compared; `frame_skip`, frames of the environment per agent step;
 None for not at all.
 """
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Union
 
 from rrl_pipeline import settings
 from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import balloon_config
+from rrl_pipeline.environments import minatar
 
-EnvironmentConfig = atari.AtariConfig
+EnvironmentConfig = Union[
+    atari.AtariConfig, minatar.MinAtarConfig, balloon_config.BalloonConfig
+]
 
 
 def to_json(config: EnvironmentConfig) -> dict[str, Any]:

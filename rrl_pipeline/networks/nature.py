@@ -3,6 +3,51 @@
 import tensorflow as tf
 
 from rrl_pipeline.networks import config as config_lib
+from rrl_pipeline.networks import heads
+from rrl_pipeline.networks import torso as torso_lib
+from rrl_pipeline.networks import value_network
+
+
+def make_torso(
+    config: config_lib.NatureConfig, seed: int, dtype: str = 'float32'
+) -> torso_lib.Torso:
+  """Three convolutions and a fully connected layer.
+
+  Kernels are initialised Glorot-uniform and biases zero, as in Dopamine; each
+  layer's initialiser has a seed of its own derived from `seed`.
+  """
+  layers = tf.keras.layers
+  seeds = torso_lib.LayerSeeds(seed, 8)
+
+  encoder = [
+      layers.Conv2D(
+          filters,
+          size,
+          stride,
+          config.padding,
+          activation='relu',
+          kernel_initializer=torso_lib.glorot(seeds()),
+          dtype=dtype,
+          name=f'conv_{i}',
+      )
+      for i, (filters, size, stride) in enumerate(
+          zip(config.channels, (8, 4, 3), (4, 2, 1), strict=True)
+      )
+  ]
+  hidden = layers.Dense(
+      config.hidden_units,
+      activation='relu',
+      kernel_initializer=torso_lib.glorot(seeds()),
+      dtype=dtype,
+      name='hidden',
+  )
+  return torso_lib.Torso(
+      torso_lib.chain([*encoder, layers.Flatten(dtype=dtype)]),
+      hidden,
+      seeds,
+      torso_lib.glorot,
+      dtype,
+  )
 
 
 def make(
@@ -10,45 +55,11 @@ def make(
     observation_shape: tuple[int, ...],
     num_actions: int,
     seed: int,
-    name: str = 'nature',
 ) -> tf.keras.Model:
-  """A network from uint8 [B, H, W, stack] to Q-values, float32 [B, A].
-
-  Kernels are initialised Glorot-uniform and biases zero, as in Dopamine; each
-  layer's initialiser has a seed of its own derived from `seed`.
-  """
-  layers = tf.keras.layers
-  seeds = iter(range(seed * 8, seed * 8 + 8))
-
-  def glorot():
-    return tf.keras.initializers.GlorotUniform(seed=next(seeds))
-
-  stack = [
-      layers.Input(observation_shape, dtype=tf.uint8),
-      layers.Rescaling(1 / 255, dtype=tf.float32),
-  ]
-  for i, (filters, size, stride) in enumerate(
-      zip(config.channels, (8, 4, 3), (4, 2, 1), strict=True)
-  ):
-    stack.append(
-        layers.Conv2D(
-            filters,
-            size,
-            stride,
-            config.padding,
-            activation='relu',
-            kernel_initializer=glorot(),
-            name=f'conv_{i}',
-        )
-    )
-  stack += [
-      layers.Flatten(),
-      layers.Dense(
-          config.hidden_units,
-          activation='relu',
-          kernel_initializer=glorot(),
-          name='hidden',
-      ),
-      layers.Dense(num_actions, kernel_initializer=glorot(), name='q_values'),
-  ]
-  return tf.keras.Sequential(stack, name=name)
+  """The network of DQN: uint8 [B, H, W, stack] → Q-values, float32 [B, A]."""
+  return value_network.ValueNetwork(
+      observation_shape,
+      'uint8',
+      make_torso(config, seed),
+      heads.QValueHead(num_actions),
+  ).values

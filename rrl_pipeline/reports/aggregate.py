@@ -68,7 +68,7 @@ def over_runs(
         'scores must be a non-empty matrix [num_runs, num_tasks], got shape'
         f' {scores.shape}'
     )
-  _check(scores, resamples)
+  check(scores, resamples)
   if scores.shape[0] == 1:
     return {
         name: Estimate(float(metric(scores)))
@@ -97,13 +97,14 @@ def over_episodes(
   column = np.asarray(returns, dtype=np.float64).reshape(-1, 1)
   if not column.size:
     raise ValueError('expected the returns of at least one episode, got none')
-  _check(column, resamples)
+  check(column, resamples)
   if len(column) == 1:
     return Estimate(float(column[0, 0]))
   return _bootstrap(column, ('mean',), resamples, seed)['mean']
 
 
-def _check(values: np.ndarray, resamples: int) -> None:
+def check(values: np.ndarray, resamples: int) -> None:
+  """Raises ValueError unless the scores are finite and `resamples` positive."""
   if not np.isfinite(values).all():
     raise ValueError(f'scores must be finite, got {values.ravel().tolist()}')
   if resamples < 1:
@@ -117,7 +118,7 @@ def _bootstrap(
     scores: np.ndarray, names: Sequence[str], resamples: int, seed: int
 ) -> Mapping[str, Estimate]:
   """Stratified bootstrap of several metrics on the same resamples."""
-  with _global_numpy_seed(seed):
+  with global_numpy_seed(seed):
     points, intervals = library.get_interval_estimates(
         {'scores': scores},
         lambda x: np.array([_METRICS[name](x) for name in names]),
@@ -133,7 +134,7 @@ def _bootstrap(
 
 
 @contextlib.contextmanager
-def _global_numpy_seed(seed: int) -> Iterator[None]:
+def global_numpy_seed(seed: int) -> Iterator[None]:
   """Seeds NumPy's global generator, and puts its state back afterwards.
 
   rliable 1.2 takes a `random_state`, but draws its resamples from the global

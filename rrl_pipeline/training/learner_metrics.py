@@ -15,10 +15,16 @@ class MeanMetrics:
     self._collected.append(metrics)
 
   def take(self) -> dict[str, float]:
-    """The means since the last call; empty if nothing was added."""
+    """The means since the last call; empty if nothing was added.
+
+    A metric that only some steps had is the mean of those, and one that none
+    had is left out.
+    """
     columns = zip(*self._collected, strict=True)
     self._collected = []
-    return {
-        name: float(np.mean(column))
-        for name, column in zip(learning.LearnerMetrics._fields, columns)
-    }
+    means = {}
+    for name, column in zip(learning.LearnerMetrics._fields, columns):
+      present = [value for value in column if value is not None]
+      if present:
+        means[name] = float(np.mean(present))
+    return means

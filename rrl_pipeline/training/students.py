@@ -1,13 +1,14 @@
-"""The stages of the student: offline, online, and the last evaluation."""
+"""The stages in which the student learns: offline, then online."""
 
 import dataclasses
 import os
 import pathlib
 import sys
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 import numpy as np
 
+from rrl_pipeline import settings
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import learning
@@ -23,7 +24,6 @@ from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import offline
 from rrl_pipeline.training import offline_store
 from rrl_pipeline.training import online
-from rrl_pipeline.training import rollouts
 from rrl_pipeline.training import seeding
 from rrl_pipeline.training import teacher as teacher_stage
 
@@ -43,7 +43,7 @@ class Task:
   """
 
   environment: environment_config_lib.EnvironmentConfig
-  network: network_config_lib.NatureConfig
+  network: network_config_lib.NetworkConfig
   evaluation: config_lib.EvaluationConfig
   seed: int
 
@@ -55,6 +55,7 @@ class Task:
         self.network,
         config,
         self.interface.observation_shape,
+        self.interface.observation_dtype.name,
         self.interface.num_actions,
         seeding.derive(self.seed, agent, 'network'),
     )
@@ -122,18 +123,19 @@ def train_online(
     task: Task,
     agent_config: agent_config_lib.AgentConfig,
     config: config_lib.OnlineConfig,
-    offline_directory: str | os.PathLike,
+    offline_directory: Optional[str | os.PathLike],
     teacher_directory: str | os.PathLike,
 ) -> Mapping[str, Any]:
   """Trains the student, or the control, online; returns counts.
 
   The student goes on from what it learned offline with its optimiser's moments
   kept, its target network set to its online network and an empty replay, as in
-  the authors' code. The control starts from nothing and has no teacher.
+  the authors' code; without an offline directory it starts from nothing. It has
+  a teacher if its method distils one. The control has neither.
   """
   learner = task.learner(agent, agent_config)
   guidance = None
-  if agent == STUDENT:
+  if agent == STUDENT and offline_directory is not None:
     pretrained = checkpointing.Checkpointer(
         offline.checkpoints(offline_directory), learner.state
     )
@@ -143,6 +145,7 @@ def train_online(
           ' --stage=offline first.'
       )
     learner.synchronise_target()
+  if agent == STUDENT and agent_config.distillation_weight > 0:
     guidance = teacher_stage.guidance(teacher_directory, task.environment)
   trainer = online.OnlineTrainer(
       pathlib.Path(directory) / agent,
@@ -162,58 +165,9 @@ def train_online(
       learner,
       trainer,
       agent_config,
-      teacher_directory if agent == STUDENT else None,
+      teacher_directory if guidance is not None else None,
   )
   return trainer.counts()
-
-
-def evaluate(
-    directory: str | os.PathLike,
-    agents: tuple[str, ...],
-    task: Task,
-    online_directory: str | os.PathLike,
-) -> Mapping[str, Any]:
-  """Plays more episodes with the finished agents, and films the student."""
-  directory = pathlib.Path(directory)
-  log = evaluation.EvaluationLog(directory)
-  log.truncate_after(-1, -1)
-  policies = {}
-  for agent in agents:
-    exported = bundle.load(
-        pathlib.Path(online_directory) / agent / 'bundle',
-        environment_config_lib.to_json(task.environment),
-        task.interface,
-    )
-    policies[agent] = exported.actions
-    lineage = exported.description.lineage
-    log.append(
-        evaluation.evaluate(
-            task.environment,
-            task.evaluation,
-            exported.actions,
-            evaluation.Progress(
-                agent,
-                'evaluate',
-                task.seed,
-                lineage['learner_steps'],
-                lineage['actor_steps'],
-            ),
-            task.evaluation.num_final_episodes,
-        )
-    )
-  film = next(
-      rollouts.play(
-          task.environment,
-          policies[STUDENT],
-          [0],
-          seeding.derive(task.seed, 'film'),
-          lambda _: task.evaluation.epsilon,
-          num_parallel=1,
-          keep_frames=True,
-      )
-  )
-  np.save(directory / 'student_frames.npy', film.frames)
-  return {'episodes': len(log.records)}
 
 
 def _export(
@@ -247,8 +201,8 @@ def _export(
           ),
           lineage={
               'seed': task.seed,
-              'network': dataclasses.asdict(task.network),
-              'agent': dataclasses.asdict(agent_config),
+              'network': settings.to_json_value(task.network),
+              'agent': settings.to_json_value(agent_config),
               **trainer.counts(),
               # The offline updates are a part of what it took.
               'learner_steps': int(learner.num_steps),

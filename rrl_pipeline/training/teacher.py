@@ -9,11 +9,13 @@ from typing import Any, Mapping
 import numpy as np
 
 from rrl_pipeline import scores
+from rrl_pipeline import settings
 from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.environments import factory
 from rrl_pipeline.environments import random_returns
+from rrl_pipeline.teachers import balloon
 from rrl_pipeline.teachers import bundle
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
@@ -49,10 +51,10 @@ def obtain(
   directory = pathlib.Path(directory)
   target = directory / _BUNDLE
   if config.bundle:
-    source = bundle.find(config.bundle)
-    _read(source, environment_config).load()
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target)
+    with balloon.located(config.bundle) as source:
+      _read(source, environment_config).load()
+      shutil.rmtree(target, ignore_errors=True)
+      shutil.copytree(source, target)
   elif not target.exists():
     _train(
         directory, environment_config, config, evaluation_config, seed, command
@@ -134,14 +136,14 @@ def _train(
       config.network,
       config.agent,
       interface.observation_shape,
+      interface.observation_dtype.name,
       interface.num_actions,
       seeding.derive(seed, _AGENT, 'network'),
   )
   parent = None
   if config.initial_bundle:
-    initial = _read(
-        bundle.find(config.initial_bundle), environment_config
-    ).load()
+    with balloon.located(config.initial_bundle) as source:
+      initial = _read(source, environment_config).load()
     initial.copy_network_to(learner.network)
     learner.synchronise_target()
     parent = dataclasses.asdict(initial.description)
@@ -185,9 +187,9 @@ def _train(
           lineage={
               'command': command,
               'seed': seed,
-              'network': dataclasses.asdict(config.network),
-              'agent': dataclasses.asdict(config.agent),
-              'online': dataclasses.asdict(config.online),
+              'network': settings.to_json_value(config.network),
+              'agent': settings.to_json_value(config.agent),
+              'online': settings.to_json_value(config.online),
               **trainer.counts(),
               'teacher': parent,
           },

@@ -4,13 +4,14 @@ import pytest
 
 from rrl_pipeline.agents import config
 from rrl_pipeline.agents import methods
+from rrl_pipeline.agents import optimizer_config
 
 
 def test_qdagger_has_the_papers_settings():
   agent = methods.METHODS['qdagger']
   assert agent.distillation_weight == 3.0 and agent.temperature == 0.1
   assert (agent.learning_rate, agent.weaned_learning_rate) == (1e-4, 1e-5)
-  assert agent.adam_epsilon == 1.5e-4
+  assert agent.optimizer == optimizer_config.AdamConfig(epsilon=1.5e-4)
   assert (agent.n_step, agent.discount, agent.batch_size) == (3, 0.99, 32)
   assert agent.weaning_steps == 1_500_000
   assert (agent.min_replay_steps, agent.replay_capacity) == (20_000, 1_000_000)
@@ -23,7 +24,7 @@ def test_tabula_rasa_is_the_same_student_without_a_teacher():
   assert alone.distillation_weight == 0
   assert alone.learning_rate == alone.weaned_learning_rate == 6.25e-5
   assert (alone.epsilon_start, alone.epsilon_decay_steps) == (1.0, 50_000)
-  for name in ('n_step', 'discount', 'batch_size', 'adam_epsilon',
+  for name in ('n_step', 'discount', 'batch_size', 'optimizer', 'algorithm',
                'update_period', 'target_update_period', 'min_replay_steps'):
     assert getattr(alone, name) == getattr(student, name)
 
@@ -39,7 +40,6 @@ def test_tabula_rasa_is_the_same_student_without_a_teacher():
         ({'replay_capacity': 0}, 'replay_capacity must be at least 1'),
         ({'learning_rate': 0.0}, 'learning_rate must be positive, got 0.0'),
         ({'weaned_learning_rate': -1e-5}, 'weaned_learning_rate must be posit'),
-        ({'adam_epsilon': 0.0}, 'adam_epsilon must be positive, got 0.0'),
         ({'epsilon_start': 1.5}, 'epsilon_start must be a probab.* got 1.5'),
         ({'epsilon_end': -0.1}, 'epsilon_end must be a probability, got -0.1'),
         ({'discount': 0.0}, r'discount must be in \(0, 1\], got 0.0'),

@@ -7,33 +7,50 @@ import numpy as np
 import pytest
 
 import rrl_pipeline  # Before TensorFlow: it chooses the convolutions.
+from rrl_pipeline.agents import algorithm_config
+from rrl_pipeline.agents import algorithms
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import config as config_lib
 from rrl_pipeline.agents import learning
+from rrl_pipeline.agents import optimizer_config
 from rrl_pipeline.networks import config as network_config
+from rrl_pipeline.networks import torso
+from rrl_pipeline.networks import value_network
 import tensorflow as tf
 
 _SHAPE, _INPUTS, _ACTIONS, _BATCH = (2, 1, 3), 6, 4, 8
 _CONFIG = config_lib.AgentConfig(
-    batch_size=_BATCH, target_update_period=3, adam_epsilon=1e-2
+    batch_size=_BATCH, target_update_period=3, 
+    optimizer=optimizer_config.AdamConfig(epsilon=1e-2),
 )
 
 
-def _linear_network(seed: int) -> tf.keras.Model:
-  return tf.keras.Sequential([
-      tf.keras.layers.Input(_SHAPE, dtype=tf.uint8),
-      tf.keras.layers.Rescaling(1 / 255, dtype=tf.float32),
-      tf.keras.layers.Flatten(),
-      tf.keras.layers.Dense(
-          _ACTIONS,
-          kernel_initializer=tf.keras.initializers.GlorotUniform(seed=seed),
-          bias_initializer=tf.keras.initializers.RandomNormal(seed=seed),
+def _linear_network(
+    seed: int, algorithm=algorithm_config.DqnConfig()
+) -> value_network.ValueNetwork:
+  network = value_network.ValueNetwork(
+      _SHAPE,
+      'uint8',
+      torso.Torso(
+          encode=tf.keras.layers.Flatten(),
+          hidden=lambda x: x,
+          seeds=torso.LayerSeeds(seed, 8),
+          initializer=torso.glorot,
+          dtype='float32',
       ),
-  ])
+      algorithms.make(algorithm).head(_ACTIONS),
+  )
+  generator = np.random.default_rng(seed)
+  for variable in network.variables:
+    if variable.shape.rank == 1:
+      variable.assign(generator.normal(0, 0.05, variable.shape))
+  return network
 
 
 def _learner(config=_CONFIG) -> learning.Learner:
-  return learning.Learner(_linear_network(0), _linear_network(1), config)
+  return learning.Learner(
+      *(_linear_network(seed, config.algorithm) for seed in (0, 1)), config
+  )
 
 
 def _batch(seed: int) -> types.Transition:
@@ -80,7 +97,7 @@ class _NumpyLearner:
     q = x @ self.online[0] + self.online[1]
     q_next = x_next @ self.target[0] + self.target[1]
     chosen = q_next
-    if config.double_q:
+    if config.algorithm.double_q:
       chosen = x_next @ self.online[0] + self.online[1]
     errors = (
         batch.reward
@@ -104,7 +121,7 @@ class _NumpyLearner:
       self.m[i] = 0.9 * self.m[i] + 0.1 * gradient
       self.v[i] = 0.999 * self.v[i] + 0.001 * gradient**2
       self.online[i] = self.online[i] - rate * self.m[i] / (
-          np.sqrt(self.v[i]) + config.adam_epsilon
+          np.sqrt(self.v[i]) + config.optimizer.epsilon
       )
     if self.steps % config.target_update_period == 0:
       self.target = [x.copy() for x in self.online]
@@ -117,12 +134,15 @@ class _NumpyLearner:
         ),
         'mean_q': q[rows, batch.action].mean(),
         'max_q': q.max(axis=1).mean(),
+        'action_gap': np.mean(np.diff(np.sort(q, axis=1)[:, -2:])),
     }
 
 
 @pytest.mark.parametrize('double_q', [False, True])
 def test_eight_steps_equal_numpy(double_q):
-  config = dataclasses.replace(_CONFIG, double_q=double_q)
+  config = dataclasses.replace(
+      _CONFIG, algorithm=algorithm_config.DqnConfig(double_q=double_q)
+  )
   learner = _learner(config)
   numpy_learner = _NumpyLearner(
       *(v.numpy() for v in learner.network.trainable_variables), config
@@ -133,7 +153,9 @@ def test_eight_steps_equal_numpy(double_q):
     weight, rate = 3.0 * (1 - i / 7), 1e-2 / (i + 1)
     metrics = learner.step(batch, weight, rate)
     expected = numpy_learner.step(batch, weight, rate)
-    assert set(metrics._fields) == set(expected)
+    assert {k for k, v in metrics._asdict().items() if v is not None} == set(
+        expected
+    )
     for name, value in expected.items():
       np.testing.assert_allclose(
           getattr(metrics, name), value, rtol=2e-4, atol=1e-5, err_msg=name
@@ -242,6 +264,7 @@ def _weights_after(seed: int, batches: int) -> list[np.ndarray]:
       network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
       dataclasses.replace(_CONFIG, target_update_period=2),
       (16, 16, 4),
+      'uint8',
       3,
       seed,
   )
@@ -276,7 +299,9 @@ def test_a_large_seed_is_taken():
   # Seeds of purposes go up to 2³¹, and Keras wants 32 bits for each layer.
   network = builder.make_network(
       network_config.NatureConfig(channels=(2, 2, 2), hidden_units=2),
+      algorithm_config.DqnConfig(),
       (16, 16, 4),
+      'uint8',
       3,
       seed=2**31 - 1,
   )

@@ -3,6 +3,7 @@
 from ale_py import roms
 import pytest
 
+from rrl_pipeline.environments import minatar
 from rrl_pipeline.environments import random_returns
 
 
@@ -19,9 +20,14 @@ def test_the_papers_games_have_the_papers_scores():
 
 
 def test_every_game_of_the_table_is_a_game():
-  assert len(random_returns.RANDOM_RETURNS) == 57
+  tasks = set(random_returns.RANDOM_RETURNS)
+  atari = {task for task in tasks if '-' not in task}
+  assert len(atari) == 57
   names = {name.replace('_', '') for name in roms.get_all_rom_ids()}
-  assert {game.lower() for game in random_returns.RANDOM_RETURNS} <= names
+  assert {game.lower() for game in atari} <= names
+  assert tasks - atari == {
+      minatar.MinAtarConfig(game=game).task for game in minatar.GAMES
+  }
 
 
 def test_a_game_without_a_value_is_named():

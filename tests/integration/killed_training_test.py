@@ -62,7 +62,7 @@ def _train(directory: pathlib.Path) -> dict[str, np.ndarray]:
   """Trains offline, then online; returns the weights at the end."""
   learner = builder.make_learner(
       network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
-      _AGENT, (40, 40, 4), 6, seed=1,
+      _AGENT, (40, 40, 4), 'uint8', 6, seed=1,
   )
   offline.OfflineTrainer(
       directory / 'offline', _ENVIRONMENT, _AGENT, _OFFLINE, _EVALUATION,

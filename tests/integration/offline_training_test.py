@@ -67,6 +67,7 @@ def _learner() -> learning.Learner:
       network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
       _AGENT,
       (40, 40, 4),
+      'uint8',
       _NUM_ACTIONS,
       seeding.derive(_SEED, 'network'),
   )

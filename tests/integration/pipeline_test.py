@@ -15,6 +15,7 @@ import time
 import numpy as np
 import pytest
 
+from rrl_pipeline.agents import algorithm_config
 from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import config as environment_config
@@ -57,7 +58,9 @@ def _teacher(tmp_path_factory):
   environment = factory.make(config, 0)
   network = builder.make_network(
       network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
+      algorithm_config.DqnConfig(),
       (84, 84, 4),
+      'uint8',
       environment.action_spec().num_values,
       seed=3,
   )

@@ -20,6 +20,7 @@ def _learner(seed=0, hidden_units=3, channels=(2, 2, 2), num_actions=2):
       network_config.NatureConfig(channels=channels, hidden_units=hidden_units),
       agent_config.AgentConfig(target_update_period=2),
       (8, 8, 2),
+      'uint8',
       num_actions,
       seed,
   )

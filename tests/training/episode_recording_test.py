@@ -37,7 +37,7 @@ class Killed(BaseException):
 def _trainer(directory, config=_ONLINE) -> online.OnlineTrainer:
   learner = builder.make_learner(
       network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
-      _AGENT, (40, 40, 4), 6, seed=1,
+      _AGENT, (40, 40, 4), 'uint8', 6, seed=1,
   )
   return online.OnlineTrainer(
       directory, 'control', _ENVIRONMENT, _AGENT, config,

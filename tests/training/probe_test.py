@@ -40,6 +40,7 @@ def test_real_environment_and_learner_take_some_time():
       network_config.NatureConfig(channels=(2, 2, 2), hidden_units=2),
       config,
       (84, 84, 4),
+      'uint8',
       6,
       seed=0,
   )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rrl_pipeline import scores
+from rrl_pipeline import settings
 from rrl_pipeline.agents import methods
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import config as environment_config
@@ -113,7 +114,7 @@ def test_a_teacher_can_be_trained_here(tmp_path):
   assert (lineage['actor_steps'], lineage['frames']) == (60, 240)
   assert lineage['learner_steps'] == 60 // 2 - 20 // 2 + 1
   assert lineage['teacher'] is None
-  assert lineage['agent'] == dataclasses.asdict(_AGENT)
+  assert lineage['agent'] == settings.to_json_value(_AGENT)
   assert description.score['num_episodes'] == 2
   # The score is that of the network in the bundle.
   loaded = teacher.load(tmp_path, _ENVIRONMENT)

@@ -1,0 +1,236 @@
+"""Runs programs side by side, in order of their cost, each with a log.
+
+A job is a program of its own, so that one that fails or is killed harms no
+other. Jobs that are done are not run again; what a job leaves unfinished, its
+program resumes.
+"""
+
+import ctypes
+import dataclasses
+import enum
+import os
+import pathlib
+import signal
+import subprocess
+import time
+from typing import Callable, Mapping, Optional, Sequence
+
+_POLL_SECONDS = 0.2
+_GRACE_SECONDS = 10.0
+# <linux/prctl.h>: the signal that a process gets when its parent dies.
+_PR_SET_PDEATHSIG = 1
+# What TensorFlow, OpenMP and BLAS read.
+_THREAD_VARIABLES = (
+    'TF_NUM_INTRAOP_THREADS',
+    'TF_NUM_INTEROP_THREADS',
+    'OMP_NUM_THREADS',
+    'OPENBLAS_NUM_THREADS',
+    'MKL_NUM_THREADS',
+)
+
+
+class State(enum.Enum):
+  """How far a job is."""
+
+  WAITING = 'waiting'
+  RUNNING = 'running'
+  DONE = 'done'
+  FAILED = 'failed'
+  BLOCKED = 'blocked'  # A job that it needs has failed.
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """A program to run.
+
+  Attributes:
+    name: of the job, unlike any other's.
+    prepare: is called just before and returns the command line.
+    is_done: whether there is nothing left to do.
+    log: gets what the program writes, behind what earlier attempts wrote.
+    needs: name of the job that must be done before, if any.
+    seconds: what it takes, as far as one can say beforehand.
+  """
+
+  name: str
+  prepare: Callable[[], Sequence[str]]
+  is_done: Callable[[], bool]
+  log: pathlib.Path
+  needs: Optional[str] = None
+  seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Process:
+  popen: subprocess.Popen
+  started: float
+
+
+class Scheduler:
+  """Runs jobs until all are done or failed, the cheapest that can run first."""
+
+  def __init__(
+      self,
+      jobs: Sequence[Job],
+      num_processes: int,
+      on_change: Callable[[Job, State], None],
+  ):
+    """Finds out what is done already.
+
+    Args:
+      jobs: in any order.
+      num_processes: jobs that run at the same time; they share the machine's
+        cores evenly.
+      on_change: is told of every state that a job reaches while it runs.
+    """
+    self._jobs = {job.name: job for job in jobs}
+    self._num_processes = num_processes
+    self._on_change = on_change
+    self._running: dict[str, _Process] = {}
+    self.errors: dict[str, str] = {}
+    self.states = {
+        job.name: State.DONE if job.is_done() else State.WAITING
+        for job in jobs
+    }
+
+  def run(self, tick: Callable[[], None]) -> Mapping[str, State]:
+    """Runs all jobs; returns their states.
+
+    Args:
+      tick: is called several times a second.
+
+    Raises:
+      KeyboardInterrupt: Ctrl-C; the programs were stopped.
+    """
+    try:
+      while True:
+        self._collect()
+        while len(self._running) < self._num_processes and self._start():
+          pass
+        self._block()
+        tick()
+        if not self._running:
+          return self.states
+        time.sleep(_POLL_SECONDS)
+    finally:
+      self._stop()
+
+  def seconds_running(self, name: str) -> Optional[float]:
+    """How long a job's program has been running; None if it is not."""
+    process = self._running.get(name)
+    return None if process is None else time.monotonic() - process.started
+
+  def next_job(self) -> Optional[Job]:
+    """The cheapest job that waits for nothing; of equals the first."""
+    ready = [
+        job
+        for job in self._jobs.values()
+        if self.states[job.name] == State.WAITING
+        and (job.needs is None or self.states[job.needs] == State.DONE)
+    ]
+    return min(ready, key=lambda job: job.seconds, default=None)
+
+  def _start(self) -> bool:
+    """Starts a job if there is one; says whether another may be started."""
+    job = self.next_job()
+    if job is None:
+      return False
+    try:
+      command = job.prepare()
+    except Exception as error:
+      # Whatever is wrong with one job is no reason to stop the others.
+      self._fail(job, f'{type(error).__name__}: {error}')
+      return True
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with open(job.log, 'ab') as log:
+      popen = subprocess.Popen(
+          command,
+          stdin=subprocess.DEVNULL,
+          stdout=log,
+          stderr=subprocess.STDOUT,
+          env={**os.environ, **thread_limits(self._num_processes)},
+          start_new_session=True,
+          preexec_fn=_die_with_parent,
+      )
+    self._running[job.name] = _Process(popen, time.monotonic())
+    self._change(job, State.RUNNING)
+    return True
+
+  def _collect(self) -> None:
+    """Takes note of programs that ended."""
+    for name, process in list(self._running.items()):
+      code = process.popen.poll()
+      if code is None:
+        continue
+      del self._running[name]
+      job = self._jobs[name]
+      if code:
+        self._fail(job, f'exit code {code}')
+      elif not job.is_done():
+        self._fail(job, 'it ended without an error, but is not done')
+      else:
+        self._change(job, State.DONE)
+
+  def _block(self) -> None:
+    for job in self._jobs.values():
+      if (
+          job.needs is not None
+          and self.states[job.name] == State.WAITING
+          and self.states[job.needs] == State.FAILED
+      ):
+        self.errors[job.name] = f'{job.needs} failed'
+        self._change(job, State.BLOCKED)
+
+  def _fail(self, job: Job, error: str) -> None:
+    self.errors[job.name] = error
+    self._change(job, State.FAILED)
+
+  def _change(self, job: Job, state: State) -> None:
+    self.states[job.name] = state
+    self._on_change(job, state)
+
+  def _stop(self) -> None:
+    """Ends programs that still run, and whatever they started."""
+    for process in self._running.values():
+      _signal(process.popen, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE_SECONDS
+    for process in self._running.values():
+      try:
+        process.popen.wait(max(0.0, deadline - time.monotonic()))
+      except subprocess.TimeoutExpired:
+        _signal(process.popen, signal.SIGKILL)
+        process.popen.wait()
+    self._running.clear()
+
+
+def thread_limits(num_processes: int) -> Mapping[str, str]:
+  """Environment variables with which processes share the cores evenly."""
+  cores = len(os.sched_getaffinity(0))
+  return dict.fromkeys(
+      _THREAD_VARIABLES, str(max(1, cores // num_processes))
+  )
+
+
+def last_lines(log: pathlib.Path, number: int) -> list[str]:
+  """The end of a log, without empty lines; none if there is no log."""
+  if not log.exists():
+    return []
+  text = log.read_bytes()[-20_000:].decode('utf-8', errors='replace')
+  lines = [line.rstrip() for line in text.replace('\r', '\n').split('\n')]
+  return [line for line in lines if line][-number:]
+
+
+def _signal(popen: subprocess.Popen, number: int) -> None:
+  try:
+    os.killpg(popen.pid, number)
+  except ProcessLookupError:
+    pass
+
+
+def _die_with_parent() -> None:
+  """Has the kernel kill a program whose benchmark is killed.
+
+  Left alone, it would hold its run directory while the same command, given
+  again, wants to go on in it.
+  """
+  ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,191 @@
+"""Heads: how a network says what it expects of each action.
+
+In the shapes, `B` is the batch, `A` the number of actions and `M` the number
+of atoms or quantiles of a distribution of returns.
+"""
+
+import math
+from typing import Any, NamedTuple, Optional, Protocol, Union
+
+import tensorflow as tf
+
+from rrl_pipeline.networks import torso as torso_lib
+
+
+class Predictions(NamedTuple):
+  """What a network says of a batch of observations.
+
+  Attributes:
+    values: float32 [B, A], the expected returns.
+    distribution: float32 [B, A, M]: logits of atoms, or values of quantiles;
+      None of a head that predicts expectations only.
+  """
+
+  values: Any
+  distribution: Optional[Any] = None
+
+
+class Head(Protocol):
+  """The last layers of one network; they are made when it is first applied.
+
+  Attributes:
+    samples_fractions: whether `distribution` is that of given fractions.
+  """
+
+  samples_fractions: bool
+
+  def __call__(
+      self, torso: torso_lib.Torso, features: Any, fractions: Optional[Any]
+  ) -> Predictions:
+    """Applies the head; each call shares the layers of the first one.
+
+    Args:
+      torso: of the network; its hidden layer is applied here.
+      features: [B, F] as it encodes observations.
+      fractions: float32 [B, M] in [0, 1], at which quantiles are asked for;
+        None where `samples_fractions` is not set, or to have `values` only.
+    """
+
+
+class QValueHead:
+  """One expected return for each action (DQN)."""
+
+  samples_fractions = False
+
+  def __init__(self, num_actions: int):
+    self._num_actions = num_actions
+    self._layer: Optional[tf.keras.layers.Layer] = None
+
+  def __call__(self, torso, features, fractions=None) -> Predictions:
+    self._layer = self._layer or _dense(
+        self._num_actions, torso.initializer(torso.seeds()), 'q_values'
+    )
+    return Predictions(self._layer(torso.hidden(features)))
+
+
+class CategoricalHead:
+  """Logits of fixed atoms for each action (C51; Bellemare et al., 2017)."""
+
+  samples_fractions = False
+
+  def __init__(self, num_actions: int, support: tuple[float, ...]):
+    """A head of `len(support)` atoms at the returns in `support`."""
+    self._num_actions = num_actions
+    self._support = support
+    self._layer: Optional[tf.keras.layers.Layer] = None
+
+  def __call__(self, torso, features, fractions=None) -> Predictions:
+    shape = (self._num_actions, len(self._support))
+    self._layer = self._layer or _dense(
+        math.prod(shape), torso.initializer(torso.seeds()), 'logits'
+    )
+    logits = tf.keras.layers.Reshape(shape)(
+        self._layer(torso.hidden(features))
+    )
+    support = tf.constant(self._support, tf.float32)
+    values = tf.reduce_sum(tf.nn.softmax(logits) * support, axis=2)
+    return Predictions(values, logits)
+
+
+class QuantileHead:
+  """Fixed quantiles for each action (QR-DQN; Dabney et al., AAAI 2018)."""
+
+  samples_fractions = False
+
+  def __init__(self, num_actions: int, num_quantiles: int):
+    self._shape = (num_actions, num_quantiles)
+    self._layer: Optional[tf.keras.layers.Layer] = None
+
+  def __call__(self, torso, features, fractions=None) -> Predictions:
+    self._layer = self._layer or _dense(
+        math.prod(self._shape), torso.initializer(torso.seeds()), 'quantiles'
+    )
+    quantiles = tf.keras.layers.Reshape(self._shape)(
+        self._layer(torso.hidden(features))
+    )
+    return Predictions(tf.reduce_mean(quantiles, axis=2), quantiles)
+
+
+class ImplicitQuantileHead:
+  """Quantiles at any fractions (IQN; Dabney et al., ICML 2018, section 3).
+
+  A fraction τ becomes cos(π i τ) for i = 0, 1, …, then a dense layer with ReLU
+  as wide as the features, which it multiplies before the hidden layer. All
+  layers of the head are initialised as in Dopamine's IQN; the hidden layer is
+  the torso's.
+
+  The expected values are means over evenly spaced fractions rather than over
+  drawn ones, so that the network is a function of the observation alone.
+  """
+
+  samples_fractions = True
+
+  def __init__(
+      self,
+      num_actions: int,
+      num_value_fractions: int,
+      embedding_size: int,
+  ):
+    """A head.
+
+    Args:
+      num_actions: A.
+      num_value_fractions: K evenly spaced fractions of expected values.
+      embedding_size: number of cosines.
+    """
+    self._num_actions = num_actions
+    self._num_value_fractions = num_value_fractions
+    self._embedding_size = embedding_size
+    self._embedding: Optional[tf.keras.layers.Layer] = None
+    self._layer: Optional[tf.keras.layers.Layer] = None
+
+  def __call__(self, torso, features, fractions=None) -> Predictions:
+    if self._layer is None:
+      self._embedding = tf.keras.layers.Dense(
+          features.shape[1],
+          activation='relu',
+          kernel_initializer=torso_lib.variance_scaling(torso.seeds()),
+          dtype=torso.dtype,
+          name='embedding',
+      )
+      self._layer = _dense(
+          self._num_actions,
+          torso_lib.variance_scaling(torso.seeds()),
+          'quantiles',
+      )
+    even = _EvenFractions(self._num_value_fractions)(features)
+    values = tf.reduce_mean(self._quantiles(torso, features, even), axis=2)
+    if fractions is None:
+      return Predictions(values)
+    return Predictions(values, self._quantiles(torso, features, fractions))
+
+  def _quantiles(self, torso, features, fractions) -> Any:
+    """[B, F] at [B, M] or [1, M] → [B, A, M]."""
+    orders = math.pi * tf.range(self._embedding_size, dtype=tf.float32)
+    embedded = self._embedding(tf.cos(fractions[:, :, tf.newaxis] * orders))
+    joined = features[:, tf.newaxis, :] * embedded  # [B, M, F]
+    return tf.transpose(self._layer(torso.hidden(joined)), [0, 2, 1])
+
+
+class _EvenFractions(tf.keras.layers.Layer):
+  """The midpoints of equal parts of [0, 1], whatever it is applied to."""
+
+  def __init__(self, count: int, **kwargs):
+    super().__init__(dtype=tf.float32, **kwargs)
+    self._count = count
+
+  def call(self, features: tf.Tensor) -> tf.Tensor:
+    """[B, F] → float32 [1, count]."""
+    del features
+    return (tf.range(self._count, dtype=tf.float32)[None] + 0.5) / self._count
+
+
+def _dense(
+    units: int,
+    initializer: Union[str, torso_lib.Initializer],
+    name: str,
+) -> tf.keras.layers.Layer:
+  """A linear layer; always in float32, whatever the torso computes in."""
+  return tf.keras.layers.Dense(
+      units, kernel_initializer=initializer, dtype='float32', name=name
+  )
