@@ -99,10 +99,9 @@ def _algorithm(
   if foreign.algorithm == foreign_network.DQN:
     return algorithm_config.DqnConfig()
   if foreign.algorithm == foreign_network.IQN:
-    # The first cosine here is cos(0 τ), the first of Dopamine's is cos(π τ).
     return algorithm_config.IqnConfig(
         num_value_fractions=_NUM_QUANTILES,
-        embedding_size=1 + _dense(foreign, foreign.dense.embedding)[0].shape[0],
+        embedding_size=len(_dense(foreign, foreign.dense.embedding).kernel),
     )
   count = len(foreign.dense.output.bias) // foreign.num_actions
   if foreign.algorithm == foreign_network.QUANTILE:
@@ -134,10 +133,7 @@ def _layers(
   yield 'hidden', _hidden(foreign)
   yield _HEADS[foreign.algorithm], _output(foreign)
   if foreign.dense.embedding is not None:
-    kernel, bias = _dense(foreign, foreign.dense.embedding)
-    # What Dopamine does not have counts for nothing.
-    kernel = np.concatenate([np.zeros_like(kernel[:1]), kernel])
-    yield 'embedding', foreign_network.Layer(kernel, bias)
+    yield 'embedding', _dense(foreign, foreign.dense.embedding)
 
 
 def _dense(

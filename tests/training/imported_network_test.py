@@ -49,7 +49,7 @@ def test_quantiles_are_at_even_fractions():
   foreign = _read('dopamine/iqn/ckpt.3')
   observations = _expected('dopamine')['observations']
   made = imported_network.make(foreign, observations.shape[1:])
-  assert made.algorithm.embedding_size == 65
+  assert made.algorithm.embedding_size == 64
   fractions = imported_network.quantiles()
   assert fractions.tolist() == [(k + 0.5) / 32 for k in range(32)]
   np.testing.assert_allclose(
