@@ -78,6 +78,14 @@ class _Array:
     self.value = _dtype(dtype).array(data, shape, 'F' if is_fortran else 'C')
 
 
+class _FrozenDict(dict):
+  """A dictionary of flax; the oldest pickles give its contents as a state."""
+
+  def __setstate__(self, state: Any) -> None:
+    _, slots = state
+    self.update(slots['_dict'])
+
+
 class _Ignored:
   """Stands for an object that is not needed; whatever is put in is dropped."""
 
@@ -146,7 +154,7 @@ _NAMES = {
     ('_codecs', 'encode'): _Function(_encode),
     ('__builtin__', 'bytes'): _Function(lambda: b''),
     ('collections', 'OrderedDict'): collections.OrderedDict,
-    ('flax.core.frozen_dict', 'FrozenDict'): _Function(dict),
+    ('flax.core.frozen_dict', 'FrozenDict'): _FrozenDict,
     # The same in all versions since 2021, under three names.
     ('jax._src.array', '_reconstruct_array'): _Function(_from_jax),
     ('jax._src.device_array', 'reconstruct_device_array'): _Function(_from_jax),

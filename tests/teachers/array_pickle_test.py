@@ -74,6 +74,16 @@ def test_the_checkpoint_of_a_jax_agent_is_read_without_jax():
   assert found['params/Dense_1/bias'].dtype == np.float32
 
 
+@pytest.mark.parametrize('contents', [
+    # What FrozenDict.__reduce__ gives, and what pickle gives without it.
+    b'cflax.core.frozen_dict\nFrozenDict\n((Va\nI1\ndtR.',
+    b'\x80\x02cflax.core.frozen_dict\nFrozenDict\n)\x81N(V_dict\n(Va\nI1\nd'
+    b'V_hash\nNd\x86b.',
+])
+def test_frozen_dictionaries_are_dictionaries(contents):
+  assert array_pickle.load(contents, 'a') == {'a': 1}
+
+
 @pytest.mark.parametrize('protocol', range(6))
 @pytest.mark.parametrize('nest', [
     lambda x: x, lambda x: {'online_params': x}, lambda x: [(x,)],
@@ -153,6 +163,7 @@ def test_an_array_that_does_not_fit_its_bytes_is_refused(state):
     # It changes what others share.
     b'\x80\x02cnumpy\ndtype\n}X\x08\x00\x00\x00__call__Nsb.',
     b'\x80\x02ccollections\nOrderedDict\n}X\x01\x00\x00\x00aNsb.',
+    b'\x80\x02cflax.core.frozen_dict\nFrozenDict\nN}X\x01\x00\x00\x00aNs\x86b.',
     b'\x80\x02\x82\x01.',
 ])
 def test_damage_is_one_line(contents):
