@@ -155,10 +155,9 @@ _NAMES = {
     ('__builtin__', 'bytes'): _Function(lambda: b''),
     ('collections', 'OrderedDict'): collections.OrderedDict,
     ('flax.core.frozen_dict', 'FrozenDict'): _FrozenDict,
-    # The same in all versions since 2021, under three names.
-    ('jax._src.array', '_reconstruct_array'): _Function(_from_jax),
+    # The same under two names: until 0.3, and since 0.4.
     ('jax._src.device_array', 'reconstruct_device_array'): _Function(_from_jax),
-    ('jax.interpreters.xla', 'reconstruct_device_array'): _Function(_from_jax),
+    ('jax._src.array', '_reconstruct_array'): _Function(_from_jax),
     ('numpy', 'dtype'): _Function(_Dtype),
     ('numpy', 'ndarray'): _Function(_Array),
     **{

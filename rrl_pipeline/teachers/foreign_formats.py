@@ -30,7 +30,8 @@ def read(
     ValueError: if there is no teacher, or one that cannot be imported.
   """
   path = question.path
-  if not path.exists() and not path.parent.is_dir():
+  # That of a TensorFlow checkpoint is the beginning of its files' names.
+  if not path.exists() and not tf_checkpoint.matches(path):
     raise ValueError(f'{path} does not exist.')
   if name is not None:
     return _FORMATS[name].read(question)

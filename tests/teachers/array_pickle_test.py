@@ -4,6 +4,8 @@ import collections
 import os
 import pathlib
 import pickle
+import sys
+import types
 
 import hypothesis
 from hypothesis import strategies as st
@@ -72,6 +74,26 @@ def test_the_checkpoint_of_a_jax_agent_is_read_without_jax():
   found = array_pickle.arrays(loaded['online_params'], 'a')
   assert found['params/Conv_0/kernel'].shape == (8, 8, 4, 2)
   assert found['params/Dense_1/bias'].dtype == np.float32
+
+
+@pytest.mark.parametrize('module, name', [
+    ('jax._src.device_array', 'reconstruct_device_array'),
+    ('jax._src.array', '_reconstruct_array'),
+])
+def test_arrays_of_jax_are_arrays(module, name, monkeypatch):
+  def reconstruct():
+    pass
+
+  reconstruct.__module__, reconstruct.__qualname__ = module, name
+  fake = types.ModuleType(module)
+  setattr(fake, name, reconstruct)
+  monkeypatch.setitem(sys.modules, module, fake)
+  array = np.arange(6, dtype=np.float32).reshape(2, 3)
+  aval_state = {'weak_type': False, 'named_shape': {}}
+  contents = pickle.dumps(
+      {'a': _Calls(reconstruct, *array.__reduce__(), aval_state)})
+  found = array_pickle.arrays(array_pickle.load(contents, 'a'), 'a')
+  np.testing.assert_array_equal(found['a'], array)
 
 
 @pytest.mark.parametrize('contents', [

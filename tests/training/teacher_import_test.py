@@ -172,6 +172,8 @@ def test_what_was_made_before_is_kept(tmp_path):
     ({'environment': atari.AtariConfig('Adventure', frame_size=20)},
      "no random return is known for 'Adventure'"),
     ({'path': '/nowhere/ckpt.1'}, 'does not exist'),
+    ({'path': '/nowhere', 'format': 'dopamine_jax'}, 'does not exist'),
+    ({'path': '/nowhere/tf_ckpt-1'}, 'is not whole: .* found neither'),
     ({'format': 'cleanrl'}, 'is not a zip archive'),
     ({'algorithm': 'c51'}, 'is not of c51'),
 ])
