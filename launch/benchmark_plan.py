@@ -17,6 +17,7 @@ from typing import Any, Sequence, TYPE_CHECKING
 
 from rrl_pipeline import overrides
 from rrl_pipeline import run_directory
+from rrl_pipeline import scores
 from rrl_pipeline import settings
 from rrl_pipeline.launch import benchmark_jobs
 from rrl_pipeline.launch import run_config
@@ -24,6 +25,7 @@ from rrl_pipeline.launch import suites
 
 if TYPE_CHECKING:
   from rrl_pipeline import config as config_lib
+  from rrl_pipeline.agents import config as agent_config
 
 _RECORD = 'benchmark.json'
 _FORMAT_VERSION = 1
@@ -141,12 +143,16 @@ def make_plan(directory: pathlib.Path, request: Request) -> Plan:
   """Works out all runs; writes nothing.
 
   Raises:
-    ValueError: a setting that there is not, or a value that it cannot have.
+    ValueError: a setting that there is not, a value that it cannot have, or a
+      game whose package is missing.
   """
+  from rrl_pipeline.environments import factory
+
   directory = directory.resolve()
   tasks, cells = [], []
   for game in request.games:
     config = _task_config(request, game)
+    factory.interface(config.environment)
     task = config.environment.task
     tasks.append(
         Run(task, directory / 'tasks' / task, config, _TASK_STAGES, task)
@@ -239,6 +245,7 @@ def _prepare(run: Run, task: Run, command: str) -> list[str]:
   """Writes the settings of a run as the launcher does; returns its command."""
   config = run.config
   if run.method:
+    _check_teacher(task)
     config = _with_shared(config, task)
   paths = run_directory.RunDirectory(run.directory)
   with paths.lock():
@@ -270,8 +277,7 @@ def _cell_config(
       agent=suite.adapt(methods.METHODS[method]),
   )
   config = overrides.apply(config, _changes(request, game))
-  if not _uses_teacher(config.agent):
-    # There is nothing that it could learn from data.
+  if not _learns_offline(config.agent):
     config = dataclasses.replace(
         config, offline=dataclasses.replace(config.offline, num_learner_steps=0)
     )
@@ -282,8 +288,27 @@ def _changes(request: Request, game: str) -> list[str]:
   return [change.replace(_GAME, game) for change in request.changes]
 
 
-def _uses_teacher(agent: Any) -> bool:
-  return agent.distillation_weight > 0
+def _uses_teacher(agent: 'agent_config.AgentConfig') -> bool:
+  return agent.distillation_weight > 0 or agent.margin_weight > 0
+
+
+def _learns_offline(agent: 'agent_config.AgentConfig') -> bool:
+  """Whether the method makes something of data before it plays."""
+  return _uses_teacher(agent) or agent.conservative_weight > 0
+
+
+def _check_teacher(task: Run) -> None:
+  """Raises before hours are spent on students that could not be scored."""
+  from rrl_pipeline.environments import random_returns
+
+  bundle = run_directory.read_json(_bundle(task) / 'bundle.json')
+  scores.Scale(
+      random_returns.random_return(task.task), bundle['score']['mean_return']
+  )
+
+
+def _bundle(task: Run) -> pathlib.Path:
+  return task.directory / 'teacher' / 'bundle'
 
 
 def _with_shared(
@@ -294,7 +319,7 @@ def _with_shared(
   return dataclasses.replace(
       config,
       teacher=dataclasses.replace(
-          config.teacher, bundle=str(task.directory / 'teacher' / 'bundle')
+          config.teacher, bundle=str(_bundle(task))
       ),
       dataset=dataclasses.replace(
           config.dataset, path=str(task.directory / done['outputs']['dataset'])

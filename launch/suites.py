@@ -61,7 +61,6 @@ def atari10(game: str) -> 'config_lib.PipelineConfig':
   it by --set teacher.bundle and its data by --set dataset.path.
   """
   from rrl_pipeline import config as config_lib
-  from rrl_pipeline.agents import methods
   from rrl_pipeline.environments import atari
   from rrl_pipeline.training import config as training_config
 
@@ -70,7 +69,7 @@ def atari10(game: str) -> 'config_lib.PipelineConfig':
       teacher=training_config.TeacherConfig(
           # Dopamine's dqn.gin, by which the paper's teachers were trained.
           agent=dataclasses.replace(
-              methods.METHODS['tabula_rasa'],
+              _tabula_rasa(),
               n_step=1,
               epsilon_decay_steps=250_000,
           ),
@@ -83,7 +82,6 @@ def atari10(game: str) -> 'config_lib.PipelineConfig':
 def atari10_100k(game: str) -> 'config_lib.PipelineConfig':
   """100,000 agent steps of a student, a million of its teacher."""
   from rrl_pipeline import config as config_lib
-  from rrl_pipeline.agents import methods
   from rrl_pipeline.environments import atari
   from rrl_pipeline.training import config as training_config
 
@@ -91,7 +89,7 @@ def atari10_100k(game: str) -> 'config_lib.PipelineConfig':
       environment=atari.AtariConfig(game=game),
       teacher=training_config.TeacherConfig(
           agent=dataclasses.replace(
-              _adapt_100k(methods.METHODS['tabula_rasa']),
+              _adapt_100k(_tabula_rasa()),
               epsilon_decay_steps=50_000,
           ),
           online=training_config.OnlineConfig(
@@ -123,7 +121,6 @@ def atari10_100k(game: str) -> 'config_lib.PipelineConfig':
 def minatar(game: str) -> 'config_lib.PipelineConfig':
   """A student has a tenth of its teacher's million steps."""
   from rrl_pipeline import config as config_lib
-  from rrl_pipeline.agents import methods
   from rrl_pipeline.environments import minatar as minatar_lib
   from rrl_pipeline.networks import config as network_config
   from rrl_pipeline.training import config as training_config
@@ -136,7 +133,7 @@ def minatar(game: str) -> 'config_lib.PipelineConfig':
           network=network,
           # A hundredth of the learning rate at the end steadies the play.
           agent=dataclasses.replace(
-              _adapt_minatar(methods.METHODS['tabula_rasa']),
+              _adapt_minatar(_tabula_rasa()),
               epsilon_decay_steps=100_000,
               weaning_steps=900_000,
               weaned_learning_rate=2.5e-6,
@@ -168,9 +165,23 @@ def minatar(game: str) -> 'config_lib.PipelineConfig':
   )
 
 
+def _tabula_rasa() -> 'agent_config.AgentConfig':
+  """What teachers learn by, and what a suite's learning rate is chosen for."""
+  from rrl_pipeline.agents import methods
+
+  return methods.METHODS['tabula_rasa']
+
+
 def _adapt_100k(
     agent: 'agent_config.AgentConfig',
 ) -> 'agent_config.AgentConfig':
+  from rrl_pipeline.agents import optimizer_config
+
+  if isinstance(agent.optimizer, optimizer_config.AdamConfig):
+    # The paper's 1.5e-4 all but stops the first thousands of updates.
+    agent = dataclasses.replace(
+        agent, optimizer=optimizer_config.AdamConfig(epsilon=1e-5)
+    )
   return _adapt(
       agent,
       num_actor_steps=100_000,
@@ -178,8 +189,6 @@ def _adapt_100k(
       target_update_period=250,
       min_replay_steps=1_000,
       replay_capacity=100_000,
-      # The paper's 1.5e-4 all but stops the first thousands of updates.
-      adam_epsilon=1e-5,
   )
 
 
@@ -216,9 +225,7 @@ def _adapt(
     learning_rate: of tabula rasa at this scale.
     **changes: what all methods have in common at this scale.
   """
-  from rrl_pipeline.agents import methods
-
-  ratio = learning_rate / methods.METHODS['tabula_rasa'].learning_rate
+  ratio = learning_rate / _tabula_rasa().learning_rate
   share = num_actor_steps / _PAPER_ACTOR_STEPS
   return dataclasses.replace(
       agent,

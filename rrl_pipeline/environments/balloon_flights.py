@@ -18,6 +18,11 @@ from rrl_pipeline import run_directory
 RADIUS_KM = 50.0
 
 
+# Names of the files of an evaluation.
+SCORES = 'flights.jsonl'
+COURSE = 'flight.npz'
+
+
 @dataclasses.dataclass(frozen=True)
 class FlightScore:
   """What the environment's own evaluation says of one flight.

@@ -87,6 +87,42 @@ class Accounting:
       )
 
 
+def account(
+    spans: Sequence[EpisodeSpan],
+    adds: int,
+    padding: int,
+    left_out: int,
+    directory: str,
+    checkpoints: Sequence[int],
+) -> Accounting:
+  """What became of the entries of a log, after checking that it adds up.
+
+  Args:
+    spans: the episodes found.
+    adds: see `Accounting`, and the two that follow.
+    padding: entries that are no step of their own.
+    left_out: entries that are lost.
+    directory: of the log.
+    checkpoints: the numbers of those that were read.
+
+  Raises:
+    LogError: if it does not, or if there are no episodes.
+  """
+  if not spans:
+    raise LogError(
+        f'{directory} holds no steps in checkpoints '
+        f'{", ".join(map(str, checkpoints))}'
+    )
+  accounting = Accounting(
+      adds=adds,
+      transitions=sum(span.length for span in spans),
+      padding=padding,
+      left_out=left_out,
+  )
+  accounting.check()
+  return accounting
+
+
 @dataclasses.dataclass(frozen=True)
 class SourceFile:
   """What tells one version of a log file from another.

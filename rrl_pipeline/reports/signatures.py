@@ -140,7 +140,8 @@ def signatures(curves: Curves, resamples: int) -> list[Signature]:
       ),
       Signature(
           'b',
-          'DQfD and one-step kickstarting dip sharply after the teacher leaves.',
+          'DQfD and one-step kickstarting dip sharply after the teacher'
+          ' leaves.',
           (
               judge.single('dqfd', 'dip', _dip, MARGIN),
               judge.single('kickstarting_one_step', 'dip', _dip, MARGIN),
@@ -166,8 +167,8 @@ def signatures(curves: Curves, resamples: int) -> list[Signature]:
           'With a constant weight of the teacher the student stalls where it'
           ' rises with a decaying one.',
           (
-              judge.single('constant_weight', 'rise', _rise, MARGIN, False),
-              judge.pair('qdagger', 'constant_weight', 0.0),
+              judge.single('qdagger_constant', 'rise', _rise, MARGIN, False),
+              judge.pair('qdagger', 'qdagger_constant', 0.0),
           ),
       ),
       Signature(
@@ -177,7 +178,7 @@ def signatures(curves: Curves, resamples: int) -> list[Signature]:
           (
               judge.single('fine_tuning', 'jump', _jump, MARGIN),
               judge.single(
-                  'fine_tuning_original_rate', 'jump', _jump, MARGIN, False
+                  'reload_original_lr', 'jump', _jump, MARGIN, False
               ),
           ),
       ),
@@ -296,7 +297,8 @@ def _dip(curve: benchmark_curves.Curve) -> Optional[float]:
 
 def _rise(curve: benchmark_curves.Curve) -> Optional[float]:
   end = curve.frames[-1]
-  middle = curve.mean_between((0.5 - WINDOW / 2) * end, (0.5 + WINDOW / 2) * end)
+  half = WINDOW / 2
+  middle = curve.mean_between((0.5 - half) * end, (0.5 + half) * end)
   last = curve.mean_between((1 - WINDOW) * end, end)
   return None if middle is None or last is None else last - middle
 

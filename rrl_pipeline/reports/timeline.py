@@ -8,6 +8,7 @@ from rrl_pipeline.reports import runs
 
 OFFLINE = 'offline'
 _DISTILLATION_WEIGHT = 'distillation_weight'
+_MARGIN_WEIGHT = 'margin_weight'
 # Learners log these in every row, but at λ = 0 the teacher is not run and they
 # mean nothing.
 _NEEDS_TEACHER = ('distillation_loss', 'teacher_agreement')
@@ -46,8 +47,14 @@ def points(
 
 
 def weaning_frames(run: runs.Run) -> Optional[int]:
-  """Frames at which the log first shows λ = 0; None if it never does."""
+  """Frames at which the log first shows no weight of the teacher.
+
+  That is where λ, and the weight of DQfD's margin if there is one, are 0; None
+  if they never are.
+  """
   x, weights = points(run, runs.STUDENT, _DISTILLATION_WEIGHT)
+  margin = dict(zip(*points(run, runs.STUDENT, _MARGIN_WEIGHT), strict=True))
+  weights = weights + np.array([margin.get(position, 0.0) for position in x])
   weaned = x[weights == 0]
   return int(weaned[0]) if len(weaned) else None
 

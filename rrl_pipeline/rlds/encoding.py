@@ -1,11 +1,11 @@
 """Turns the observations of an episode into what is stored, block by block.
 
 One block of them is in memory at a time; of the whole episode only what is
-stored: as PNG a thirtieth of the size of its frames.
+stored, once: as PNG a thirtieth of the size of its frames.
 """
 
 import hashlib
-from typing import Optional, Protocol, Sequence
+from typing import Iterable, Optional, Protocol
 import zlib
 
 import google_crc32c
@@ -16,6 +16,7 @@ from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import observations
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import schema
+from rrl_pipeline.rlds import tf_example
 
 
 class ObservationEncoder(Protocol):
@@ -27,7 +28,10 @@ class ObservationEncoder(Protocol):
 
   blank: bytes
 
-  def encode_block(self, block: np.ndarray) -> Sequence[bytes]:
+  def make_list(self) -> list[bytes] | tf_example.RawValues:
+    """An empty list for what is stored of the observations of an episode."""
+
+  def encode_block(self, block: np.ndarray) -> Iterable[bytes]:
     """What is stored of each observation of a block [N, ...]."""
 
 
@@ -41,6 +45,10 @@ class RawEncoder:
   def __init__(self, num_bytes: int):
     """Makes an encoder of observations of that size."""
     self.blank = bytes(num_bytes)
+
+  def make_list(self) -> tf_example.RawValues:
+    """An empty list of raw observations."""
+    return tf_example.RawValues(len(self.blank))
 
   def encode_block(self, block: np.ndarray) -> list[bytes]:
     """The bytes of each observation of a block [N, ...]."""
@@ -57,6 +65,10 @@ class ZlibEncoder:
   def __init__(self, num_bytes: int):
     """Makes an encoder of observations of that size."""
     self.blank = zlib.compress(bytes(num_bytes))
+
+  def make_list(self) -> list[bytes]:
+    """An empty list of compressed observations."""
+    return []
 
   def encode_block(self, block: np.ndarray) -> list[bytes]:
     """The compressed bytes of each observation of a block [N, ...]."""
@@ -99,7 +111,7 @@ def encode(
   Raises:
     reader.LogError: if the log is damaged.
   """
-  frames = []
+  frames = encoder.make_list()
   checksums = []
   is_blank = []
   is_finite = []

@@ -31,6 +31,7 @@ import tensorflow_datasets as tfds
 
 from rrl_pipeline import types
 from rrl_pipeline.logs import reader
+from rrl_pipeline.rlds import tf_example
 
 STEPS = 'steps'
 OBSERVATION = 'observation'
@@ -251,7 +252,8 @@ class EncodedEpisode:
 
   Attributes:
     span: where it lies in its log, and how it ended.
-    frames: F observations as they are stored.
+    frames: F observations as they are stored, in a list to which more can be
+      appended.
     actions: [T], in the dtype of the log.
     rewards: [T], in the dtype of the log.
     checksums: [F] uint32, the CRC-32C of each raw frame.
@@ -266,7 +268,7 @@ class EncodedEpisode:
   """
 
   span: reader.EpisodeSpan
-  frames: Sequence[bytes]
+  frames: list[bytes] | tf_example.RawValues
   actions: np.ndarray
   rewards: np.ndarray
   checksums: np.ndarray
@@ -305,7 +307,8 @@ def to_record(
   """The RLDS episode of a logged one; see the module's docstring.
 
   Args:
-    episode: T ≥ 1 logged steps.
+    episode: T ≥ 1 logged steps. Its frames become those of the record: raw ones
+      are too many for a second list of them.
     unique_id: the episode's `uid`.
     blank_frame: a frame of zeros as it is stored.
 
@@ -317,7 +320,7 @@ def to_record(
   terminal = span.end is types.EpisodeEnd.TERMINAL
   actions = episode.actions.astype(np.int64)
   rewards = episode.rewards.astype(np.float32)
-  frames = list(episode.frames)
+  frames = episode.frames
   synthetic = terminal and not span.has_final_observation
   if synthetic:
     frames.append(blank_frame)

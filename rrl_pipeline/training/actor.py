@@ -11,6 +11,7 @@ from rrl_pipeline.environments import environment as environment_lib
 from rrl_pipeline.environments import wrappers
 from rrl_pipeline.replay import adders
 from rrl_pipeline.teachers import teacher as teacher_lib
+from rrl_pipeline.training import exploration as exploration_lib
 from rrl_pipeline.training import rollouts
 from rrl_pipeline.training import timing
 
@@ -35,6 +36,7 @@ class Actor:
       seed: int,
       teacher: Optional[teacher_lib.Teacher],
       stopwatch: timing.Stopwatch,
+      exploration: exploration_lib.Exploration,
   ):
     """Makes an actor that has not begun an episode.
 
@@ -47,6 +49,7 @@ class Actor:
       seed: of the exploration, together with the number of each episode.
       teacher: asked for its values at each step while there is distillation.
       stopwatch: measures where the time goes.
+      exploration: what it does in place of the ε-greedy actions.
     """
     self._environment = environment
     self._num_actions = environment.action_spec().num_values
@@ -58,6 +61,7 @@ class Actor:
     self._seed = seed
     self._teacher = teacher
     self._stopwatch = stopwatch
+    self._exploration = exploration
     self.adder = adders.StepAdder(client, self._num_actions)
     self.episode = 0
     self.is_playing = False
@@ -96,6 +100,7 @@ class Actor:
     self._generator = np.random.Generator(
         np.random.Philox(key=[self._seed, self.episode])
     )
+    self._exploration.start(self._generator)
     self._environment.start_at_episode(self.episode)
     timestep = self._environment.reset()
     self._observation = self._stacker.reset(timestep.observation)
@@ -117,6 +122,7 @@ class Actor:
         self._num_actions,
         self._generator,
     )
+    action = self._exploration.action(self._observation, action)
     if not ask_teacher:
       return action, None
     return action, np.asarray(self._teacher.values(batch))[0]

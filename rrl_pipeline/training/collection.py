@@ -124,4 +124,5 @@ def _play_wave(
       config.num_parallel,
       keep_frames=True,
       num_workers=config.num_workers,
+      marco_polo_share=config.marco_polo_share,
   )

@@ -15,6 +15,7 @@ from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.environments import parallel
 from rrl_pipeline.environments import serial
 from rrl_pipeline.environments import wrappers
+from rrl_pipeline.training import exploration as exploration_lib
 
 # Observations [B, …] → actions [B].
 Policy = Callable[[np.ndarray], np.ndarray]
@@ -51,22 +52,29 @@ class _Player:
       stack_size: int,
       seed: int,
       keep_frames: bool,
+      exploration: exploration_lib.Exploration,
   ):
     self.environment = environment
     self._frame = frame
     self._stacker = wrappers.FrameStacker(frame, stack_size)
     self._seed = seed
     self._keep_frames = keep_frames
+    self._exploration = exploration
 
   def start(self, number: int, frame: np.ndarray) -> None:
     self.number = number
     self.generator = np.random.Generator(
         np.random.Philox(key=[self._seed, number])
     )
+    self._exploration.start(self.generator)
     self.observation = self._stacker.reset(frame)
     self._frames = [frame] if self._keep_frames else []
     self._actions = []
     self._rewards = []
+
+  def explore(self, action: int) -> int:
+    """The action to take where the policy would take `action`."""
+    return self._exploration.action(self.observation, action)
 
   def step(self, action: int, reward: float, frame: np.ndarray) -> None:
     self.observation = self._stacker.push(frame)
@@ -99,6 +107,7 @@ def play(
     num_parallel: int,
     keep_frames: bool = False,
     num_workers: int = 0,
+    marco_polo_share: float = 0.0,
 ) -> Iterator[PlayedEpisode]:
   """Plays the episodes of these numbers and yields them in this order.
 
@@ -112,6 +121,8 @@ def play(
     keep_frames: whether the episodes shall hold their frames.
     num_workers: processes that share the environments; 0 to step them in this
       one. The episodes are the same.
+    marco_polo_share: share of episodes, of balloons only, in which a random
+      walk takes turns with the policy.
   """
   waiting = iter(numbers)
   first = list(itertools.islice(waiting, num_parallel))
@@ -125,7 +136,14 @@ def play(
   frame = environments.observation_spec()
   num_actions = environments.action_spec().num_values
   players = [
-      _Player(i, frame, config.stack_size, seed, keep_frames)
+      _Player(
+          i,
+          frame,
+          config.stack_size,
+          seed,
+          keep_frames,
+          exploration_lib.make(config, marco_polo_share),
+      )
       for i in range(len(first))
   ]
   order = collections.deque()  # Started and not yet yielded.
@@ -142,8 +160,10 @@ def play(
   start(players, first)
   while players:
     actions = [
-        acting.explore(
-            action, epsilon(player.number), num_actions, player.generator
+        player.explore(
+            acting.explore(
+                action, epsilon(player.number), num_actions, player.generator
+            )
         )
         for player, action in zip(
             players,

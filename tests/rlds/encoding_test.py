@@ -70,7 +70,7 @@ def test_raw_frames_are_their_bytes():
   frames = np.random.default_rng(0).integers(0, 256, (5, 4, 6), np.uint8)
   encoder = _encoder(schema.RAW)
   episode = encoding.encode(_stream(frames, [2, 3]), encoder)
-  assert episode.frames == [frame.tobytes() for frame in frames]
+  assert list(episode.frames) == [frame.tobytes() for frame in frames]
   assert encoder.blank == np.zeros((4, 6), np.uint8).tobytes()
 
 
@@ -93,7 +93,7 @@ def test_blocks_of_another_layout():
     encoder = _encoder(name)
     copied = encoding.encode(_stream(transposed.copy(), [5]), encoder)
     viewed = encoding.encode(_stream(transposed, [5]), encoder)
-    assert copied.frames == viewed.frames
+    assert list(copied.frames) == list(viewed.frames)
     assert copied.content_sha256 == viewed.content_sha256
 
 
