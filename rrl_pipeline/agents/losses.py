@@ -126,6 +126,7 @@ def categorical_td(
       ('discount_t', discount_t, 1),
       ('logits_t', logits_t, 3),
       ('q_t_selector', q_t_selector, 2),
+      ('support', support, 1),
   ):
     _check(name, tensor, rank)
   best = _take(logits_t, tf.argmax(q_t_selector, axis=1))

@@ -23,7 +23,7 @@ def make(
     observation_shape: tuple[int, ...],
     observation_dtype: str,
     seed: int,
-    dtype: str = 'float32',
+    dtype_policy: str = 'float32',
 ) -> value_network.ValueNetwork:
   """A network of this torso and head, initialised from `seed`.
 
@@ -33,7 +33,7 @@ def make(
     observation_shape: without the batch.
     observation_dtype: 'uint8' is rescaled to [0, 1], 'float32' is left as is.
     seed: of all kernels; below 2²⁴, since each layer gets one derived from it.
-    dtype: dtype policy of the layers, such as 'mixed_bfloat16'.
+    dtype_policy: of the layers below the head, such as 'mixed_bfloat16'.
 
   Raises:
     ValueError: if a network for images shall see something else.
@@ -43,7 +43,7 @@ def make(
         f'The network {config.kind!r} is for images [H, W, C], but an'
         f" observation has the shape {observation_shape}; use network.kind=mlp."
     )
-  torso = _TORSOS[config.kind](config, seed, dtype)
+  torso = _TORSOS[config.kind](config, seed, dtype_policy)
   return value_network.ValueNetwork(
       observation_shape, observation_dtype, torso, head
   )

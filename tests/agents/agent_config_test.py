@@ -46,6 +46,13 @@ def test_tabula_rasa_is_the_same_student_without_a_teacher():
         ({'discount': 1.01}, r'discount must be in \(0, 1\], got 1.01'),
         ({'temperature': 0.0}, 'temperature must be positive, got 0.0'),
         ({'distillation_weight': -1.0}, 'must not be negative, got -1.0'),
+        ({'td_weight': -1.0}, 'td_weight must not be negative'),
+        ({'margin': -0.1}, 'margin must not be negative, got -0.1'),
+        ({'conservative_weight': -1.0}, 'must not be negative'),
+        ({'teacher_kind': 'policy'}, "teacher_kind must be one of .*'policy'"),
+        ({'margin_form': 'mean'}, "margin_form must be one of .*'mean'"),
+        ({'precision': 'float16'}, "precision must be one of .*'float16'"),
+        ({'diagnostics_period': 0}, 'diagnostics_period must be at least 1'),
         ({'replay_capacity': 19_999}, r'19999\) must hold min_replay_steps'),
     ],
 )

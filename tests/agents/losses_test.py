@@ -178,3 +178,80 @@ def test_a_distillation_input_of_another_rank_is_named(name):
   with pytest.raises(ValueError) as error:
     losses.distillation(**inputs, temperature=0.1)
   assert str(error.value) == f'{name} must have rank 2, got shape [3].'
+
+
+def test_distillation_of_logits_takes_no_temperature_of_the_teacher():
+  generator = np.random.default_rng(3)
+  teacher, student = generator.normal(0, 0.3, (2, 16, 6))
+  divergence = losses.logit_distillation(
+      tf.constant(student, tf.float32), tf.constant(teacher, tf.float32), 0.1
+  )
+  np.testing.assert_allclose(
+      divergence, _kl(teacher * 0.1, student, 0.1), rtol=1e-4
+  )
+
+
+def test_distillation_of_actions_is_their_negative_log_probability():
+  generator = np.random.default_rng(4)
+  student = generator.normal(0, 0.3, (6, 4))
+  actions = np.array([0, 3, 1, 2, 2, 0])
+  for teacher in (np.eye(4)[actions], np.eye(4)[actions] * 0.01 - 5):
+    loss = losses.action_distillation(
+        tf.constant(student, tf.float32), tf.constant(teacher, tf.float32), 0.1
+    )
+    expected = -np.log(_softmax(student / 0.1)[np.arange(6), actions])
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+def _margin(q, expert, size, form):
+  result = []
+  for row, best in zip(q, expert):
+    excess = [
+        value + (0 if a == best else size) - row[best]
+        for a, value in enumerate(row)
+    ]
+    if form == 'max':
+      result.append(max(excess))
+    else:
+      result.append(sum(max(0, e) for e in excess) / len(row))
+  return result
+
+
+@pytest.mark.parametrize('form', ['max', 'elementwise'])
+@pytest.mark.parametrize('size', [0.0, 0.8, 3.0])
+def test_margin_equals_a_loop(form, size):
+  generator = np.random.default_rng(5)
+  q, expert = generator.normal(0, 1, (12, 5)), generator.integers(0, 5, 12)
+  loss = losses.margin(
+      tf.constant(q, tf.float32), tf.constant(expert), size, form
+  )
+  np.testing.assert_allclose(loss, _margin(q, expert, size, form), rtol=1e-5)
+
+
+@pytest.mark.parametrize('form', ['max', 'elementwise'])
+def test_margin_is_zero_where_the_expert_leads_by_it(form):
+  loss = losses.margin(
+      tf.constant([[3.0, 2.0, 0.0], [3.0, 2.1, 0.0]]), tf.constant([0, 0]), 1.0,
+      form,
+  )
+  assert loss[0] == 0 and loss[1] > 0
+
+
+def test_conservative_equals_numpy():
+  generator = np.random.default_rng(6)
+  q, actions = generator.normal(0, 1, (12, 5)), generator.integers(0, 5, 12)
+  loss = losses.conservative(
+      tf.constant(q, tf.float32), tf.constant(actions), 0.1
+  )
+  expected = -np.log(_softmax(q / 0.1)[np.arange(12), actions])
+  np.testing.assert_allclose(loss, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_gradient_of_conservative_lowers_all_but_the_logged_action():
+  q = tf.constant([[1.0, 1.0, 1.0]])
+  with tf.GradientTape() as tape:
+    tape.watch(q)
+    loss = losses.conservative(q, tf.constant([1]), 0.5)
+  np.testing.assert_allclose(
+      tape.gradient(loss, q), [[2 / 3, 2 / 3 - 2, 2 / 3]], rtol=1e-5
+  )
