@@ -11,9 +11,12 @@ from typing import Any, Mapping, Union
 
 from rrl_pipeline import settings
 from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import balloon_config
 from rrl_pipeline.environments import minatar
 
-EnvironmentConfig = Union[atari.AtariConfig, minatar.MinAtarConfig]
+EnvironmentConfig = Union[
+    atari.AtariConfig, minatar.MinAtarConfig, balloon_config.BalloonConfig
+]
 
 
 def to_json(config: EnvironmentConfig) -> dict[str, Any]:

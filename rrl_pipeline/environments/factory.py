@@ -3,6 +3,7 @@
 import functools
 
 from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import balloon_config
 from rrl_pipeline.environments import config as config_lib
 from rrl_pipeline.environments import environment
 from rrl_pipeline.environments import minatar
@@ -12,7 +13,15 @@ from rrl_pipeline.replay import stacks
 def make(
     config: config_lib.EnvironmentConfig, seed: int
 ) -> environment.Environment:
-  """An environment whose episodes are determined by `seed` and their number."""
+  """An environment whose episodes are determined by `seed` and their number.
+
+  Raises:
+    ValueError: there is no such environment, or its packages are not installed.
+  """
+  # pylint: disable=g-import-not-at-top
+  if isinstance(config, balloon_config.BalloonConfig):
+    from rrl_pipeline.environments import balloon
+    return balloon.BalloonEnvironment(config, seed)
   if isinstance(config, minatar.MinAtarConfig):
     return minatar.MinAtarEnvironment(config, seed)
   return atari.AtariEnvironment(config, seed)
