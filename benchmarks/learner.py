@@ -80,7 +80,7 @@ def _plain_step(network, target, transitions) -> Callable[[], object]:
 def main(argv):
   del argv
   config = network_config.NatureConfig(padding=_PADDING.value)
-  agent = methods.METHODS['qdagger']
+  agent = methods.METHODS['qdagger'].agent
   learner = builder.make_learner(config, agent, _SHAPE, 'uint8', _ACTIONS, 0)
   transitions = _transitions()
   network = learner.network

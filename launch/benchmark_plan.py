@@ -267,7 +267,7 @@ def _cell_config(
   config = dataclasses.replace(
       suite.settings(game),
       seed=seed,
-      agent=suite.adapt(methods.METHODS[method]),
+      agent=suite.adapt(methods.METHODS[method].agent),
   )
   config = overrides.apply(config, _changes(request, game))
   if not _uses_teacher(config.agent):

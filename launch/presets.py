@@ -49,7 +49,7 @@ def pong_teacher() -> 'config_lib.PipelineConfig':
           # values rose far above the returns, and play stopped improving. The
           # small learning rate at the end steadies the play.
           agent=dataclasses.replace(
-              methods.METHODS['tabula_rasa'],
+              methods.METHODS['tabula_rasa'].agent,
               algorithm=algorithm_config.DqnConfig(double_q=True),
               learning_rate=5e-5,
               weaned_learning_rate=1e-5,
@@ -93,7 +93,7 @@ def pong_quick() -> 'config_lib.PipelineConfig':
       teacher=training_config.TeacherConfig(bundle='pong_dqn'),
       collect=training_config.CollectConfig(num_steps=40_000),
       agent=dataclasses.replace(
-          methods.METHODS['qdagger'],
+          methods.METHODS['qdagger'].agent,
           learning_rate=3e-4,
           weaned_learning_rate=1e-5,
           optimizer=optimizer_config.AdamConfig(epsilon=1e-5),
@@ -102,7 +102,7 @@ def pong_quick() -> 'config_lib.PipelineConfig':
       ),
       # Learns with the optimiser that the teacher's lineage began with.
       tabula_rasa=dataclasses.replace(
-          methods.METHODS['tabula_rasa'],
+          methods.METHODS['tabula_rasa'].agent,
           learning_rate=1e-4,
           weaned_learning_rate=1e-4,
           optimizer=optimizer_config.AdamConfig(epsilon=1e-7),

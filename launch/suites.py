@@ -70,7 +70,7 @@ def atari10(game: str) -> 'config_lib.PipelineConfig':
       teacher=training_config.TeacherConfig(
           # Dopamine's dqn.gin, by which the paper's teachers were trained.
           agent=dataclasses.replace(
-              methods.METHODS['tabula_rasa'],
+              methods.METHODS['tabula_rasa'].agent,
               n_step=1,
               epsilon_decay_steps=250_000,
           ),
@@ -91,7 +91,7 @@ def atari10_100k(game: str) -> 'config_lib.PipelineConfig':
       environment=atari.AtariConfig(game=game),
       teacher=training_config.TeacherConfig(
           agent=dataclasses.replace(
-              _adapt_100k(methods.METHODS['tabula_rasa']),
+              _adapt_100k(methods.METHODS['tabula_rasa'].agent),
               epsilon_decay_steps=50_000,
           ),
           online=training_config.OnlineConfig(
@@ -123,6 +123,7 @@ def atari10_100k(game: str) -> 'config_lib.PipelineConfig':
 def minatar(game: str) -> 'config_lib.PipelineConfig':
   """A student has a tenth of its teacher's million steps."""
   from rrl_pipeline import config as config_lib
+  from rrl_pipeline.agents import method_config
   from rrl_pipeline.agents import methods
   from rrl_pipeline.environments import minatar as minatar_lib
   from rrl_pipeline.networks import config as network_config
@@ -136,9 +137,11 @@ def minatar(game: str) -> 'config_lib.PipelineConfig':
           network=network,
           # A hundredth of the learning rate at the end steadies the play.
           agent=dataclasses.replace(
-              _adapt_minatar(methods.METHODS['tabula_rasa']),
+              _adapt_minatar(methods.METHODS['tabula_rasa'].agent),
               epsilon_decay_steps=100_000,
-              weaning_steps=900_000,
+              weaning=method_config.WeaningConfig(
+                  schedule='constant', steps=900_000
+              ),
               weaned_learning_rate=2.5e-6,
           ),
           online=training_config.OnlineConfig(
@@ -218,13 +221,16 @@ def _adapt(
   """
   from rrl_pipeline.agents import methods
 
-  ratio = learning_rate / methods.METHODS['tabula_rasa'].learning_rate
+  ratio = learning_rate / methods.METHODS['tabula_rasa'].agent.learning_rate
   share = num_actor_steps / _PAPER_ACTOR_STEPS
+  weaning = agent.weaning
+  if weaning.steps is not None:
+    weaning = dataclasses.replace(weaning, steps=round(weaning.steps * share))
   return dataclasses.replace(
       agent,
       learning_rate=agent.learning_rate * ratio,
       weaned_learning_rate=agent.weaned_learning_rate * ratio,
-      weaning_steps=round(agent.weaning_steps * share),
+      weaning=weaning,
       epsilon_decay_steps=round(agent.epsilon_decay_steps * share),
       **changes,
   )

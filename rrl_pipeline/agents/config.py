@@ -180,6 +180,11 @@ class AgentConfig:
           f' {self.rehearsal.ratio} asks for data from another; leave one of'
           ' them out.'
       )
+    if self.switch.replay == 'logs' and self.learns_from_teacher:
+      raise ValueError(
+          "switch.replay 'logs' is for methods whose loss does not ask for the"
+          " teacher's values, which logs do not have; use rehearsal.ratio."
+      )
 
   @property
   def learns_from_teacher(self) -> bool:

@@ -17,18 +17,18 @@ from rrl_pipeline.networks import nature
     [(0, 1.0), (10_000, 0.802), (25_000, 0.505), (50_000, 0.01), (10**7, 0.01)],
 )
 def test_epsilon_falls_linearly_for_an_agent_from_scratch(steps, expected):
-  config = methods.METHODS['tabula_rasa']
+  config = methods.METHODS['tabula_rasa'].agent
   assert acting.epsilon(config, steps) == pytest.approx(expected)
 
 
 def test_epsilon_of_a_pretrained_student_starts_at_its_end():
-  config = methods.METHODS['qdagger']
+  config = methods.METHODS['qdagger'].agent
   assert {acting.epsilon(config, steps) for steps in (0, 1, 10**6)} == {0.01}
 
 
 def test_no_decay_means_the_end_at_once():
   config = dataclasses.replace(
-      methods.METHODS['tabula_rasa'], epsilon_decay_steps=0
+      methods.METHODS['tabula_rasa'].agent, epsilon_decay_steps=0
   )
   assert acting.epsilon(config, 0) == config.epsilon_end
 

@@ -8,7 +8,7 @@ from rrl_pipeline.agents import optimizer_config
 
 
 def test_qdagger_has_the_papers_settings():
-  agent = methods.METHODS['qdagger']
+  agent = methods.METHODS['qdagger'].agent
   assert agent.distillation_weight == 3.0 and agent.temperature == 0.1
   assert (agent.learning_rate, agent.weaned_learning_rate) == (1e-4, 1e-5)
   assert agent.optimizer == optimizer_config.AdamConfig(epsilon=1.5e-4)
@@ -20,7 +20,7 @@ def test_qdagger_has_the_papers_settings():
 
 
 def test_tabula_rasa_is_the_same_student_without_a_teacher():
-  student, alone = methods.METHODS['qdagger'], methods.METHODS['tabula_rasa']
+  student, alone = methods.METHODS['qdagger'].agent, methods.METHODS['tabula_rasa'].agent
   assert alone.distillation_weight == 0
   assert alone.learning_rate == alone.weaned_learning_rate == 6.25e-5
   assert (alone.epsilon_start, alone.epsilon_decay_steps) == (1.0, 50_000)

@@ -28,7 +28,7 @@ from rrl_pipeline.training import seeding
 _ENVIRONMENT = atari.AtariConfig(frame_size=40, max_episode_steps=45)
 _NUM_ACTIONS, _SEED = 6, 11
 _AGENT = dataclasses.replace(
-    methods.METHODS['qdagger'],
+    methods.METHODS['qdagger'].agent,
     batch_size=8,
     min_replay_steps=40,
     replay_capacity=100,  # The ring wraps twice.

@@ -38,7 +38,7 @@ _TASK = students.Task(
     seed=4,
 )
 _AGENT = dataclasses.replace(
-    methods.METHODS['qdagger'],
+    methods.METHODS['qdagger'].agent,
     batch_size=4,
     # Neither 10 nor 16 updates end with a copy to the target.
     target_update_period=7,
@@ -46,7 +46,7 @@ _AGENT = dataclasses.replace(
     replay_capacity=100,
 )
 _CONTROL = dataclasses.replace(
-    methods.METHODS['tabula_rasa'],
+    methods.METHODS['tabula_rasa'].agent,
     batch_size=4,
     min_replay_steps=20,
     replay_capacity=100,
