@@ -188,16 +188,18 @@ def _online(context: stages.Context) -> stages.Result:
 
 
 def _evaluate(context: stages.Context) -> stages.Result:
+  from rrl_pipeline.training import final_evaluation
   from rrl_pipeline.training import students
 
   agents = (students.STUDENT,)
   if context.config.control:
     agents += (students.TABULA_RASA,)
-  counts = students.evaluate(
+  counts = final_evaluation.evaluate(
       context.directory,
       agents,
       _task(context),
       context.run.stage('online'),
+      context.run.stage('teacher'),
   )
   return stages.Result(_hash_of_evaluations(context.directory), counts)
 
@@ -307,7 +309,7 @@ STAGES = (
     stages.Stage(
         name='evaluate',
         summary='Plays more episodes with each agent, and films the student.',
-        needs=('online',),
+        needs=('teacher', 'online'),
         reads=('seed', 'environment', 'network', 'control', 'evaluation'),
         run=_evaluate,
         cost=costs.evaluate,

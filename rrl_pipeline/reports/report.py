@@ -10,6 +10,8 @@ from typing import Any, Mapping, Optional, Sequence, Union
 
 from rrl_pipeline import run_directory
 from rrl_pipeline import scores
+from rrl_pipeline.reports import balloon_flight
+from rrl_pipeline.reports import balloon_scores
 from rrl_pipeline.reports import config as config_lib
 from rrl_pipeline.reports import figures
 from rrl_pipeline.reports import film as film_lib
@@ -54,7 +56,7 @@ def build_report(
   """
   runs = [runs_lib.read_run(path) for path in (directory, *config.other_runs)]
   summary = summary_lib.summarise(runs, config.bootstrap_resamples)
-  pictures = _pictures(runs, summary)
+  pictures = _pictures(runs, summary, config.bootstrap_resamples)
   film, still = _film(runs[0], config.film_seconds)
   document = html.render(summary, pictures, film, still)
   return Report(summary, document, pictures, film)
@@ -92,6 +94,9 @@ def _film(
     run: runs_lib.Run, seconds: float
 ) -> tuple[Optional[bytes], Optional[bytes]]:
   """Returns the GIF and one of its images as PNG."""
+  if run.course is not None:
+    frames = balloon_flight.film_frames(run.course)
+    return balloon_flight.film(run.course), gif.encode_still(frames[-1])
   film = run.play is not None and film_lib.make(
       run.play, run.frame_skip, seconds
   )
@@ -103,12 +108,13 @@ def _film(
 
 
 def _pictures(
-    runs: Sequence[runs_lib.Run], summary: Mapping[str, Any]
+    runs: Sequence[runs_lib.Run], summary: Mapping[str, Any], resamples: int
 ) -> Sequence[html.Picture]:
   pictures = []
   for game in summary['games']:
     game_runs = [run for run in runs if run.game == game]
     pictures.extend(_game_pictures(game, game_runs, summary))
+  pictures.extend(_flight_pictures(runs, resamples))
   intervals = figures.intervals(summary['aggregates'])
   if intervals is not None:
     pictures.append(
@@ -127,6 +133,26 @@ def _pictures(
         )
     )
   return pictures
+
+
+def _flight_pictures(
+    runs: Sequence[runs_lib.Run], resamples: int
+) -> Sequence[html.Picture]:
+  """Of the first run that flew balloons."""
+  for run in runs:
+    if run.course is not None:
+      comparison = balloon_scores.compare(run.flights, resamples)
+      return (
+          balloon_scores.picture(comparison),
+          html.Picture(
+              name='flight',
+              title='A flight of the student',
+              png=balloon_flight.picture(run.course),
+              description=balloon_flight.describe(run.course),
+              caption='The flight whose time within 50 km is the median.',
+          ),
+      )
+  return ()
 
 
 def _game_pictures(

@@ -16,6 +16,7 @@ from typing import Any, Mapping, Optional, Sequence, Union
 import numpy as np
 
 from rrl_pipeline import run_directory
+from rrl_pipeline.environments import balloon_flights
 from rrl_pipeline.environments import config as environment_config
 from rrl_pipeline import types
 from rrl_pipeline.training import metric_log
@@ -91,6 +92,8 @@ class Run:
     stages: DONE.json by finished stage.
     dataset: path of the dataset below the stage's directory, if there is one.
     play: uint8 [N, H, W] or [N, H, W, 3] frames of the student at play.
+    flights: of balloons on the seeds of their suites; may be empty.
+    course: of one flight of the student's, if it flies balloons.
   """
 
   name: str
@@ -107,6 +110,8 @@ class Run:
   stages: Mapping[str, Mapping[str, Any]]
   dataset: Optional[str]
   play: Optional[np.ndarray]
+  flights: Sequence[balloon_flights.FlightScore] = ()
+  course: Optional[balloon_flights.Course] = None
 
 
 def read_run(directory: Union[str, os.PathLike]) -> Run:
@@ -188,6 +193,10 @@ def read_run(directory: Union[str, os.PathLike]) -> Run:
       },
       dataset=_find_dataset(paths.stage('dataset')),
       play=_read_play(paths.stage('evaluate') / 'student_frames.npy'),
+      flights=balloon_flights.read_scores(
+          paths.stage('evaluate') / balloon_flights.SCORES
+      ),
+      course=_read_course(paths.stage('evaluate') / balloon_flights.COURSE),
   )
 
 
@@ -205,6 +214,10 @@ def _find_dataset(directory: pathlib.Path) -> Optional[str]:
   for path in sorted(directory.glob('*/*/*/dataset_info.json')):
     return path.parent.relative_to(directory).as_posix()
   return None
+
+
+def _read_course(path: pathlib.Path) -> Optional[balloon_flights.Course]:
+  return balloon_flights.read_course(path) if path.exists() else None
 
 
 def _read_play(path: pathlib.Path) -> Optional[np.ndarray]:

@@ -121,6 +121,7 @@ def _play_wave(
       lambda number: config.epsilons[number % len(config.epsilons)],
       config.num_parallel,
       keep_frames=True,
+      num_workers=config.num_workers,
   )
 
 

@@ -16,6 +16,14 @@ def _check_positive(config: Any, *names: str) -> None:
       raise ValueError(f'{name} must be at least 1, got {getattr(config, name)}.')
 
 
+def _check_not_negative(config: Any, *names: str) -> None:
+  for name in names:
+    if getattr(config, name) < 0:
+      raise ValueError(
+          f'{name} must not be negative, got {getattr(config, name)}.'
+      )
+
+
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
   """How an agent is evaluated.
@@ -25,17 +33,21 @@ class EvaluationConfig:
     num_final_episodes: episodes of the evaluation at the end.
     epsilon: exploration rate (Dopamine's, and the paper's).
     num_parallel: environments that share one batch of the network.
+    num_workers: processes that share the environments; 0 for none beside the
+      one that learns, which is best where steps are cheap.
   """
 
   num_episodes: int = 10
   num_final_episodes: int = 30
   epsilon: float = 0.001
   num_parallel: int = 10
+  num_workers: int = 0
 
   def __post_init__(self):
     _check_positive(
         self, 'num_episodes', 'num_final_episodes', 'num_parallel'
     )
+    _check_not_negative(self, 'num_workers')
     if not 0 <= self.epsilon <= 1:
       raise ValueError(f'epsilon must be a probability, got {self.epsilon}.')
 
@@ -122,11 +134,7 @@ class OfflineConfig:
   draws_per_row: float = 1.0
 
   def __post_init__(self):
-    if self.num_learner_steps < 0:
-      raise ValueError(
-          'num_learner_steps must not be negative, got'
-          f' {self.num_learner_steps}.'
-      )
+    _check_not_negative(self, 'num_learner_steps')
     _check_positive(
         self, 'evaluation_period', 'checkpoint_period', 'log_period'
     )
@@ -173,15 +181,19 @@ class CollectConfig:
       teacher that sometimes stumbles shows how it recovers.
     checkpoint_period: agent steps between saves of the log at least.
     num_parallel: environments that share one batch of the teacher.
+    num_workers: processes that share the environments; 0 for none beside the
+      one that asks the teacher.
   """
 
   num_steps: int = 1_000_000
   epsilons: tuple[float, ...] = (0.0, 0.01, 0.05, 0.1)
   checkpoint_period: int = 250_000
   num_parallel: int = 8
+  num_workers: int = 0
 
   def __post_init__(self):
     _check_positive(self, 'num_steps', 'checkpoint_period', 'num_parallel')
+    _check_not_negative(self, 'num_workers')
     if not self.epsilons or not all(0 <= e <= 1 for e in self.epsilons):
       raise ValueError(
           f'epsilons must be probabilities, at least one; got {self.epsilons}.'

@@ -44,6 +44,7 @@ def evaluate(
       seed,
       lambda _: config.epsilon,
       config.num_parallel,
+      num_workers=config.num_workers,
   )
   return [
       types.EvaluationRecord(

@@ -2,14 +2,18 @@
 
 import collections
 import dataclasses
+import functools
 import itertools
-from typing import Callable, Iterable, Iterator
+from typing import Callable, Iterable, Iterator, Sequence
 
+import dm_env
+from dm_env import specs
 import numpy as np
 
 from rrl_pipeline.agents import acting
 from rrl_pipeline.environments import config as environment_config_lib
-from rrl_pipeline.environments import factory
+from rrl_pipeline.environments import parallel
+from rrl_pipeline.environments import serial
 from rrl_pipeline.environments import wrappers
 
 # Observations [B, …] → actions [B].
@@ -36,41 +40,40 @@ class PlayedEpisode:
 
 
 class _Player:
-  """One environment and the episode that is being played in it."""
+  """The episode that is being played in one of the environments."""
 
   def __init__(
       self,
-      config: environment_config_lib.EnvironmentConfig,
+      environment: int,
+      frame: specs.Array,
+      stack_size: int,
       seed: int,
       keep_frames: bool,
   ):
+    self.environment = environment
+    self._frame = frame
+    self._stacker = wrappers.FrameStacker(frame, stack_size)
     self._seed = seed
     self._keep_frames = keep_frames
-    self.environment = factory.make(config, seed)
-    self._frame = self.environment.observation_spec()
-    self._stacker = wrappers.FrameStacker(self._frame, config.stack_size)
 
-  def start(self, number: int) -> None:
+  def start(self, number: int, frame: np.ndarray) -> None:
     self.number = number
     self.generator = np.random.Generator(
         np.random.Philox(key=[self._seed, number])
     )
-    self.environment.start_at_episode(number)
-    self.timestep = self.environment.reset()
-    self.observation = self._stacker.reset(self.timestep.observation)
-    self._frames = [self.timestep.observation] if self._keep_frames else []
+    self.observation = self._stacker.reset(frame)
+    self._frames = [frame] if self._keep_frames else []
     self._actions = []
     self._rewards = []
 
-  def step(self, action: int) -> None:
-    self.timestep = self.environment.step(action)
-    self.observation = self._stacker.push(self.timestep.observation)
+  def step(self, action: int, reward: float, frame: np.ndarray) -> None:
+    self.observation = self._stacker.push(frame)
     if self._keep_frames:
-      self._frames.append(self.timestep.observation)
+      self._frames.append(frame)
     self._actions.append(action)
-    self._rewards.append(self.timestep.reward)
+    self._rewards.append(reward)
 
-  def episode(self) -> PlayedEpisode:
+  def episode(self, discount: float) -> PlayedEpisode:
     return PlayedEpisode(
         number=self.number,
         frames=np.array(self._frames, self._frame.dtype).reshape(
@@ -78,7 +81,7 @@ class _Player:
         ),
         actions=np.array(self._actions, np.int32),
         rewards=np.array(self._rewards, np.float32),
-        terminal=bool(self.timestep.discount == 0),
+        terminal=bool(discount == 0),
     )
 
 
@@ -90,6 +93,7 @@ def play(
     epsilon: Callable[[int], float],
     num_parallel: int,
     keep_frames: bool = False,
+    num_workers: int = 0,
 ) -> Iterator[PlayedEpisode]:
   """Plays the episodes of these numbers and yields them in this order.
 
@@ -99,35 +103,70 @@ def play(
     numbers: of the episodes; may be infinite, for a caller that stops itself.
     seed: of environment and exploration, together with each episode's number.
     epsilon: exploration rate of the episode of a number.
-    num_parallel: environments that are stepped in turn, one batch for all.
+    num_parallel: environments that are stepped together, one batch for all.
     keep_frames: whether the episodes shall hold their frames.
+    num_workers: processes that share the environments; 0 to step them in this
+      one. The episodes are the same.
   """
   waiting = iter(numbers)
-  players = []
+  first = list(itertools.islice(waiting, num_parallel))
+  if not first:
+    return
+  environments = (
+      _processes(config, seed, num_parallel, num_workers)
+      if num_workers
+      else serial.SerialEnvironments(config, seed, len(first))
+  )
+  frame = environments.observation_spec()
+  num_actions = environments.action_spec().num_values
+  players = [
+      _Player(i, frame, config.stack_size, seed, keep_frames)
+      for i in range(len(first))
+  ]
   order = collections.deque()  # Started and not yet yielded.
   finished = {}
-  for number in itertools.islice(waiting, num_parallel):
-    players.append(_Player(config, seed, keep_frames))
-    players[-1].start(number)
-    order.append(number)
+
+  def start(chosen: Sequence[_Player], episodes: Sequence[int]) -> None:
+    timestep = environments.reset(episodes, [p.environment for p in chosen])
+    order.extend(episodes)
+    for player, number, observation in zip(
+        chosen, episodes, timestep.observation, strict=True
+    ):
+      player.start(number, observation)
+
+  start(players, first)
   while players:
-    actions = policy(np.stack([player.observation for player in players]))
-    for player, action in zip(tuple(players), actions, strict=True):
-      player.step(
-          acting.explore(
-              action,
-              epsilon(player.number),
-              player.environment.action_spec().num_values,
-              player.generator,
-          )
-      )
-      if player.timestep.last():
-        finished[player.number] = player.episode()
-        number = next(waiting, None)
-        if number is None:
-          players.remove(player)
-        else:
-          player.start(number)
-          order.append(number)
+    actions = [
+        acting.explore(
+            action, epsilon(player.number), num_actions, player.generator
+        )
+        for player, action in zip(
+            players,
+            policy(np.stack([player.observation for player in players])),
+            strict=True,
+        )
+    ]
+    timestep = environments.step(actions, [p.environment for p in players])
+    ended = []
+    for i, player in enumerate(players):
+      player.step(actions[i], timestep.reward[i], timestep.observation[i])
+      if timestep.step_type[i] == dm_env.StepType.LAST:
+        finished[player.number] = player.episode(timestep.discount[i])
+        ended.append(player)
+    following = list(itertools.islice(waiting, len(ended)))
+    if following:
+      start(ended[: len(following)], following)
+    players = [p for p in players if p not in ended[len(following) :]]
     while order and order[0] in finished:
       yield finished.pop(order.popleft())
+
+
+@functools.lru_cache(maxsize=1)
+def _processes(
+    config: environment_config_lib.EnvironmentConfig,
+    seed: int,
+    num_parallel: int,
+    num_workers: int,
+) -> parallel.ParallelEnvironments:
+  """Kept from one evaluation to the next: starting processes takes seconds."""
+  return parallel.ParallelEnvironments(config, seed, num_parallel, num_workers)

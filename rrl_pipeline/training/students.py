@@ -1,4 +1,4 @@
-"""The stages of the student: offline, online, and the last evaluation."""
+"""The stages in which the student learns: offline, then online."""
 
 import dataclasses
 import os
@@ -25,7 +25,6 @@ from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import offline
 from rrl_pipeline.training import offline_store
 from rrl_pipeline.training import online
-from rrl_pipeline.training import rollouts
 from rrl_pipeline.training import seeding
 from rrl_pipeline.training import teacher as teacher_stage
 from rrl_pipeline.training import teacher_data
@@ -187,55 +186,6 @@ def train_online(
       teacher.description if had_teacher else None,
   )
   return trainer.counts()
-
-
-def evaluate(
-    directory: str | os.PathLike,
-    agents: tuple[str, ...],
-    task: Task,
-    online_directory: str | os.PathLike,
-) -> Mapping[str, Any]:
-  """Plays more episodes with the finished agents, and films the student."""
-  directory = pathlib.Path(directory)
-  log = evaluation.EvaluationLog(directory)
-  log.truncate_after(-1, -1)
-  policies = {}
-  for agent in agents:
-    exported = bundle.load(
-        pathlib.Path(online_directory) / agent / 'bundle',
-        environment_config_lib.to_json(task.environment),
-        task.interface,
-    )
-    policies[agent] = exported.actions
-    lineage = exported.description.lineage
-    log.append(
-        evaluation.evaluate(
-            task.environment,
-            task.evaluation,
-            exported.actions,
-            evaluation.Progress(
-                agent,
-                'evaluate',
-                task.seed,
-                lineage['learner_steps'],
-                lineage['actor_steps'],
-            ),
-            task.evaluation.num_final_episodes,
-        )
-    )
-  film = next(
-      rollouts.play(
-          task.environment,
-          policies[STUDENT],
-          [0],
-          seeding.derive(task.seed, 'film'),
-          lambda _: task.evaluation.epsilon,
-          num_parallel=1,
-          keep_frames=True,
-      )
-  )
-  np.save(directory / 'student_frames.npy', film.frames)
-  return {'episodes': len(log.records)}
 
 
 def _make_learner(

@@ -15,6 +15,7 @@ from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.environments import factory
 from rrl_pipeline.environments import random_returns
+from rrl_pipeline.teachers import balloon
 from rrl_pipeline.teachers import bundle
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
@@ -50,10 +51,10 @@ def obtain(
   directory = pathlib.Path(directory)
   target = directory / _BUNDLE
   if config.bundle:
-    source = bundle.find(config.bundle)
-    _read(source, environment_config).load()
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target)
+    with balloon.located(config.bundle) as source:
+      _read(source, environment_config).load()
+      shutil.rmtree(target, ignore_errors=True)
+      shutil.copytree(source, target)
   elif not target.exists():
     _train(
         directory, environment_config, config, evaluation_config, seed, command
@@ -157,9 +158,8 @@ def _train(
   )
   parent = None
   if config.initial_bundle:
-    initial = _read(
-        bundle.find(config.initial_bundle), environment_config
-    ).load()
+    with balloon.located(config.initial_bundle) as source:
+      initial = _read(source, environment_config).load()
     initial.copy_network_to(learner.network)
     learner.synchronise_target()
     parent = dataclasses.asdict(initial.description)

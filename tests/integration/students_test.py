@@ -22,6 +22,7 @@ from rrl_pipeline.rlds import schema
 from rrl_pipeline.teachers import bundle
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
+from rrl_pipeline.training import final_evaluation
 from rrl_pipeline.training import metric_log
 from rrl_pipeline.training import rollouts
 from rrl_pipeline.training import students
@@ -254,7 +255,9 @@ def test_finished_agents_are_evaluated_and_filmed(online_run, tmp_path):
   run, _, _ = online_run
   agents = (students.STUDENT, students.TABULA_RASA)
   for _ in range(2):  # The second time over what the first one left.
-    counts = students.evaluate(tmp_path, agents, _TASK, run / 'online')
+    counts = final_evaluation.evaluate(
+        tmp_path, agents, _TASK, run / 'online', run / 'teacher'
+    )
     assert counts == {'episodes': 6}
   records = evaluation.read_records(tmp_path / 'evaluations.jsonl')
   assert [(r.agent, r.episode) for r in records] == [

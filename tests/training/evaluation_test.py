@@ -51,16 +51,18 @@ def test_records_say_what_was_played(monkeypatch):
   ]
   asked = {}
 
-  def play(config, policy, numbers, seed, epsilon, num_parallel):
+  def play(
+      config, policy, numbers, seed, epsilon, num_parallel, num_workers
+  ):
     asked.update(numbers=list(numbers), seed=seed, epsilon=epsilon(0),
-                 num_parallel=num_parallel)
+                 num_parallel=num_parallel, num_workers=num_workers)
     return iter(episodes)
 
   monkeypatch.setattr(evaluation.rollouts, 'play', play)
   records = _evaluate(num_episodes=2)
   assert asked == {
       'numbers': [0, 1], 'seed': seeding.derive(4, 'evaluation'),
-      'epsilon': 0.3, 'num_parallel': 2,
+      'epsilon': 0.3, 'num_parallel': 2, 'num_workers': 0,
   }
   common = {'agent': 'student', 'stage': 'offline', 'seed': 4,
             'learner_steps': 70, 'actor_steps': 500, 'frames': 2_000}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rrl_pipeline.environments import atari
+from rrl_pipeline.environments import factory
 from rrl_pipeline.training import rollouts
 
 _CONFIG = atari.AtariConfig(stack_size=2, max_episode_steps=6)
@@ -52,7 +53,7 @@ def _length(episode: int) -> int:
 
 @pytest.fixture(name='fake_environments')
 def fixture_fake_environments(monkeypatch):
-  monkeypatch.setattr(rollouts.factory, 'make', _Environment)
+  monkeypatch.setattr(factory, 'make', _Environment)
   _Environment.made = 0
 
 
@@ -176,3 +177,23 @@ def test_games_are_the_same_alone_and_in_parallel():
   assert not any(episode.terminal for episode in together)
   assert together[0].frames.shape == (13, 84, 84)
   assert not np.array_equal(together[0].actions, together[1].actions)
+
+
+def test_episodes_are_the_same_in_other_processes():
+  config = atari.AtariConfig(frame_size=16, max_episode_steps=7)
+
+  def play(num_workers):
+    return list(rollouts.play(
+        config, lambda o: o.sum(axis=(1, 2, 3)) % 6, range(5), 2,
+        lambda number: 0.2 * number, 3, keep_frames=True,
+        num_workers=num_workers,
+    ))
+
+  for _ in range(2):  # The second time in processes that are there.
+    for here, there in zip(play(0), play(2), strict=True):
+      assert (here.number, here.terminal) == (there.number, there.terminal)
+      for name in ('frames', 'actions', 'rewards'):
+        np.testing.assert_array_equal(
+            getattr(here, name), getattr(there, name)
+        )
+  rollouts._processes.cache_clear()

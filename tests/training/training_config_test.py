@@ -15,7 +15,6 @@ from rrl_pipeline.training import config
         (config.OnlineConfig, 'evaluation_period'),
         (config.OnlineConfig, 'checkpoint_period'),
         (config.OnlineConfig, 'log_period'),
-        (config.OfflineConfig, 'num_learner_steps'),
         (config.OfflineConfig, 'evaluation_period'),
         (config.OfflineConfig, 'checkpoint_period'),
         (config.OfflineConfig, 'log_period'),
@@ -39,3 +38,17 @@ def test_exploration_rates_must_be_probabilities(epsilons):
   with pytest.raises(ValueError, match='epsilons must be probabil') as error:
     config.CollectConfig(epsilons=epsilons)
   assert str(epsilons) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('make', 'field'),
+    [
+        (config.OfflineConfig, 'num_learner_steps'),
+        (config.EvaluationConfig, 'num_workers'),
+        (config.CollectConfig, 'num_workers'),
+    ],
+)
+def test_counts_that_may_be_zero_must_not_be_negative(make, field):
+  assert getattr(make(**{field: 0}), field) == 0
+  with pytest.raises(ValueError, match=f'^{field} must not be negative'):
+    make(**{field: -1})
