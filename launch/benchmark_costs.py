@@ -31,8 +31,8 @@ def estimate(
   with concurrent.futures.ProcessPoolExecutor(
       max_workers=1,
       mp_context=multiprocessing.get_context('spawn'),
-      initializer=os.environ.update,
-      initargs=(dict(benchmark_jobs.thread_limits(num_processes)),),
+      initializer=_prepare,
+      initargs=(num_processes,),
   ) as executor:
     return executor.submit(_estimate, dict(configs), frozenset(tasks)).result()
 
@@ -57,11 +57,15 @@ def wall_seconds(
   return max(longest, sum(seconds.values()) / num_processes)
 
 
+def _prepare(num_processes: int) -> None:
+  os.environ.update(benchmark_jobs.thread_limits(num_processes))
+  # TensorFlow's start-up messages are about graphics cards.
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+
 def _estimate(
     configs: dict[str, 'config_lib.PipelineConfig'], tasks: frozenset[str]
 ) -> dict[str, float]:
-  # TensorFlow's start-up messages are about graphics cards.
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   from absl import flags
 
   # Acme reads a flag of its own, which fails while absl's flags are unparsed.

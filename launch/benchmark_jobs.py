@@ -87,6 +87,7 @@ class Scheduler:
     self._num_processes = num_processes
     self._on_change = on_change
     self._running: dict[str, _Process] = {}
+    self._ended: dict[str, float] = {}
     self.errors: dict[str, str] = {}
     self.states = {
         job.name: State.DONE if job.is_done() else State.WAITING
@@ -115,10 +116,12 @@ class Scheduler:
     finally:
       self._stop()
 
-  def seconds_running(self, name: str) -> Optional[float]:
-    """How long a job's program has been running; None if it is not."""
+  def seconds_run(self, name: str) -> Optional[float]:
+    """How long a job's program has run; None if this has not started it."""
     process = self._running.get(name)
-    return None if process is None else time.monotonic() - process.started
+    if process is None:
+      return self._ended.get(name)
+    return time.monotonic() - process.started
 
   def next_job(self) -> Optional[Job]:
     """The cheapest job that waits for nothing; of equals the first."""
@@ -162,6 +165,7 @@ class Scheduler:
       code = process.popen.poll()
       if code is None:
         continue
+      self._ended[name] = time.monotonic() - process.started
       del self._running[name]
       job = self._jobs[name]
       if code:

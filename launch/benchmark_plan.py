@@ -24,6 +24,7 @@ from rrl_pipeline.launch import suites
 
 if TYPE_CHECKING:
   from rrl_pipeline import config as config_lib
+  from rrl_pipeline.agents import config as agent_config
 
 _RECORD = 'benchmark.json'
 _FORMAT_VERSION = 1
@@ -141,12 +142,16 @@ def make_plan(directory: pathlib.Path, request: Request) -> Plan:
   """Works out all runs; writes nothing.
 
   Raises:
-    ValueError: a setting that there is not, or a value that it cannot have.
+    ValueError: a setting that there is not, a value that it cannot have, or a
+      game whose package is missing.
   """
+  from rrl_pipeline.environments import factory
+
   directory = directory.resolve()
   tasks, cells = [], []
   for game in request.games:
     config = _task_config(request, game)
+    factory.interface(config.environment)
     task = config.environment.task
     tasks.append(
         Run(task, directory / 'tasks' / task, config, _TASK_STAGES, task)
@@ -270,8 +275,7 @@ def _cell_config(
       agent=suite.adapt(methods.METHODS[method].agent),
   )
   config = overrides.apply(config, _changes(request, game))
-  if not _uses_teacher(config.agent):
-    # There is nothing that it could learn from data.
+  if not _learns_offline(config.agent):
     config = dataclasses.replace(
         config, offline=dataclasses.replace(config.offline, num_learner_steps=0)
     )
@@ -282,8 +286,13 @@ def _changes(request: Request, game: str) -> list[str]:
   return [change.replace(_GAME, game) for change in request.changes]
 
 
-def _uses_teacher(agent: Any) -> bool:
-  return agent.distillation_weight > 0
+def _uses_teacher(agent: 'agent_config.AgentConfig') -> bool:
+  return agent.distillation_weight > 0 or agent.margin_weight > 0
+
+
+def _learns_offline(agent: 'agent_config.AgentConfig') -> bool:
+  """Whether the method makes something of data before it plays."""
+  return _uses_teacher(agent) or agent.conservative_weight > 0
 
 
 def _with_shared(

@@ -160,7 +160,7 @@ class Table:
     self._clock = clock
     self._is_terminal = file.isatty()
     self._num_drawn = 0
-    self._last = -float('inf')
+    self._last = -float('inf') if self._is_terminal else clock()
     # Runs that are done do not change.
     self._finished: dict[str, Progress] = {}
 
@@ -219,7 +219,7 @@ class Table:
   def _row(self, name: str) -> tuple[str, ...]:
     state = self._scheduler.states[name]
     progress = self._progress(name)
-    seconds = self._scheduler.seconds_running(name)
+    seconds = self._scheduler.seconds_run(name)
     fraction = progress.fraction
     is_over = state in (_State.DONE, _State.WAITING)
     return (

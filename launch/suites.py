@@ -61,7 +61,6 @@ def atari10(game: str) -> 'config_lib.PipelineConfig':
   it by --set teacher.bundle and its data by --set dataset.path.
   """
   from rrl_pipeline import config as config_lib
-  from rrl_pipeline.agents import methods
   from rrl_pipeline.environments import atari
   from rrl_pipeline.training import config as training_config
 
@@ -70,7 +69,7 @@ def atari10(game: str) -> 'config_lib.PipelineConfig':
       teacher=training_config.TeacherConfig(
           # Dopamine's dqn.gin, by which the paper's teachers were trained.
           agent=dataclasses.replace(
-              methods.METHODS['tabula_rasa'].agent,
+              _tabula_rasa(),
               n_step=1,
               epsilon_decay_steps=250_000,
           ),
@@ -83,7 +82,6 @@ def atari10(game: str) -> 'config_lib.PipelineConfig':
 def atari10_100k(game: str) -> 'config_lib.PipelineConfig':
   """100,000 agent steps of a student, a million of its teacher."""
   from rrl_pipeline import config as config_lib
-  from rrl_pipeline.agents import methods
   from rrl_pipeline.environments import atari
   from rrl_pipeline.training import config as training_config
 
@@ -91,7 +89,7 @@ def atari10_100k(game: str) -> 'config_lib.PipelineConfig':
       environment=atari.AtariConfig(game=game),
       teacher=training_config.TeacherConfig(
           agent=dataclasses.replace(
-              _adapt_100k(methods.METHODS['tabula_rasa'].agent),
+              _adapt_100k(_tabula_rasa()),
               epsilon_decay_steps=50_000,
           ),
           online=training_config.OnlineConfig(
@@ -124,7 +122,6 @@ def minatar(game: str) -> 'config_lib.PipelineConfig':
   """A student has a tenth of its teacher's million steps."""
   from rrl_pipeline import config as config_lib
   from rrl_pipeline.agents import method_config
-  from rrl_pipeline.agents import methods
   from rrl_pipeline.environments import minatar as minatar_lib
   from rrl_pipeline.networks import config as network_config
   from rrl_pipeline.training import config as training_config
@@ -137,7 +134,7 @@ def minatar(game: str) -> 'config_lib.PipelineConfig':
           network=network,
           # A hundredth of the learning rate at the end steadies the play.
           agent=dataclasses.replace(
-              _adapt_minatar(methods.METHODS['tabula_rasa'].agent),
+              _adapt_minatar(_tabula_rasa()),
               epsilon_decay_steps=100_000,
               weaning=method_config.WeaningConfig(
                   schedule='constant', steps=900_000
@@ -171,9 +168,23 @@ def minatar(game: str) -> 'config_lib.PipelineConfig':
   )
 
 
+def _tabula_rasa() -> 'agent_config.AgentConfig':
+  """What teachers learn by, and what a suite's learning rate is chosen for."""
+  from rrl_pipeline.agents import methods
+
+  return methods.METHODS['tabula_rasa'].agent
+
+
 def _adapt_100k(
     agent: 'agent_config.AgentConfig',
 ) -> 'agent_config.AgentConfig':
+  from rrl_pipeline.agents import optimizer_config
+
+  if isinstance(agent.optimizer, optimizer_config.AdamConfig):
+    # The paper's 1.5e-4 all but stops the first thousands of updates.
+    agent = dataclasses.replace(
+        agent, optimizer=optimizer_config.AdamConfig(epsilon=1e-5)
+    )
   return _adapt(
       agent,
       num_actor_steps=100_000,
@@ -181,8 +192,6 @@ def _adapt_100k(
       target_update_period=250,
       min_replay_steps=1_000,
       replay_capacity=100_000,
-      # The paper's 1.5e-4 all but stops the first thousands of updates.
-      adam_epsilon=1e-5,
   )
 
 
@@ -219,9 +228,7 @@ def _adapt(
     learning_rate: of tabula rasa at this scale.
     **changes: what all methods have in common at this scale.
   """
-  from rrl_pipeline.agents import methods
-
-  ratio = learning_rate / methods.METHODS['tabula_rasa'].agent.learning_rate
+  ratio = learning_rate / _tabula_rasa().learning_rate
   share = num_actor_steps / _PAPER_ACTOR_STEPS
   weaning = agent.weaning
   if weaning.steps is not None:

@@ -166,8 +166,8 @@ def signatures(curves: Curves, resamples: int) -> list[Signature]:
           'With a constant weight of the teacher the student stalls where it'
           ' rises with a decaying one.',
           (
-              judge.single('constant_weight', 'rise', _rise, MARGIN, False),
-              judge.pair('qdagger', 'constant_weight', 0.0),
+              judge.single('qdagger_constant', 'rise', _rise, MARGIN, False),
+              judge.pair('qdagger', 'qdagger_constant', 0.0),
           ),
       ),
       Signature(
@@ -177,7 +177,7 @@ def signatures(curves: Curves, resamples: int) -> list[Signature]:
           (
               judge.single('fine_tuning', 'jump', _jump, MARGIN),
               judge.single(
-                  'fine_tuning_original_rate', 'jump', _jump, MARGIN, False
+                  'reload_original_lr', 'jump', _jump, MARGIN, False
               ),
           ),
       ),

@@ -4,9 +4,7 @@ Two methods play one Atari game with one seed: a teacher of random weights, a
 network of two filters, episodes of 40 steps.
 """
 
-import dataclasses
 import json
-import os
 import pathlib
 import signal
 import subprocess
@@ -15,6 +13,7 @@ import time
 
 import pytest
 
+from rrl_pipeline.agents import algorithm_config
 from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import config as environment_config
@@ -60,9 +59,9 @@ def fixture_teacher(tmp_path_factory):
       directory,
       builder.make_network(
           _NETWORK,
-          agent_config.AgentConfig().algorithm,
+          algorithm_config.DqnConfig(),
           interface.observation_shape,
-          interface.observation_dtype,
+          interface.observation_dtype.name,
           interface.num_actions,
           seed=3,
       ),
@@ -163,13 +162,14 @@ def test_killed_benchmark_goes_on_and_ends_with_a_report(teacher, tmp_path):
 
 
 def test_failing_run_does_not_stop_the_others(teacher, tmp_path):
-  # A file where the directory of a cell should be.
-  bad = tmp_path / 'cells' / 'qdagger'
-  bad.parent.mkdir(parents=True)
-  bad.write_text('')
-  result = _run(tmp_path, teacher, '--methods=qdagger,tabula_rasa')
+  # Settings of a cell that cannot be read.
+  cell = tmp_path / 'cells/qdagger/Breakout/seed0'
+  cell.mkdir(parents=True)
+  (cell / 'config.json').write_text('{}')
+  result = _run(tmp_path, teacher)
   assert result.returncode == 1
-  assert 'qdagger/Breakout/seed0 failed' in result.stdout
+  assert 'qdagger/Breakout/seed0 failed: ValueError' in result.stdout
+  assert 'config.json cannot be used' in result.stdout
   assert '1 of 3 runs are not done' in result.stderr
   assert 'Traceback' not in result.stderr
   report = json.loads((tmp_path / 'report' / 'report.json').read_text())

@@ -54,6 +54,7 @@ def test_done_jobs_are_not_run_again(tmp_path):
   (tmp_path / 'a.done').touch()
   scheduler, changes = _run([_job(tmp_path, 'a'), _job(tmp_path, 'b')])
   assert [name for name, _ in changes] == ['b', 'b']
+  assert scheduler.seconds_run('a') is None
   assert scheduler.states['a'] == State.DONE
 
 
@@ -80,6 +81,7 @@ def test_failed_job_is_run_again_by_the_next_benchmark(tmp_path):
   flag.touch()
   scheduler, _ = _run([_job(tmp_path, 'a', program)])
   assert scheduler.states['a'] == State.DONE
+  assert 0 < scheduler.seconds_run('a') < 60
   # The log of the first attempt is kept.
   lines = benchmark_jobs.last_lines(tmp_path / 'logs' / 'a.log', 9)
   assert lines[-1].startswith('AssertionError')

@@ -25,7 +25,7 @@ class _Scheduler:
     self.states = {r.name: _State.WAITING for r in (*plan.tasks, *plan.cells)}
     self.errors = {}
 
-  def seconds_running(self, name):
+  def seconds_run(self, name):
     return 65.0 if self.states[name] == _State.RUNNING else None
 
 

@@ -52,9 +52,9 @@ def _paper():
       'jsrl': _runs(np.linspace(0, 0.35, 10)),
       'rehearsal': _runs(np.linspace(0, 0.46, 10)),
       'tabula_rasa': _runs(np.linspace(0, 0.38, 10)),
-      'constant_weight': _runs(_flat(0.9), 0.83),
+      'qdagger_constant': _runs(_flat(0.9), 0.83),
       'fine_tuning': _runs(_flat(1.35)),
-      'fine_tuning_original_rate': _runs(_flat(1.01)),
+      'reload_original_lr': _runs(_flat(1.01)),
   }
 
 
@@ -77,10 +77,10 @@ def test_the_papers_curves_show_all_signatures():
         ('b', 'kickstarting_one_step', _runs(_flat(0.5), None, _WEANED, 1)),
         ('c', 'jsrl', _runs(np.linspace(0, 0.7, 10))),
         ('d', 'rehearsal', _runs(np.linspace(0, 0.2, 10))),
-        ('e', 'constant_weight', _runs(np.linspace(0.3, 0.9, 10), 0.8)),
-        ('e', 'constant_weight', _runs(_flat(1.4), 0.8)),
+        ('e', 'qdagger_constant', _runs(np.linspace(0.3, 0.9, 10), 0.8)),
+        ('e', 'qdagger_constant', _runs(_flat(1.4), 0.8)),
         ('f', 'fine_tuning', _runs(_flat(1.0))),
-        ('f', 'fine_tuning_original_rate', _runs(_flat(1.4))),
+        ('f', 'reload_original_lr', _runs(_flat(1.4))),
     ),
 )
 def test_curves_without_the_pattern_do_not_show_it(letter, method, runs):
