@@ -8,6 +8,7 @@ from rrl_pipeline.reports import runs
 
 OFFLINE = 'offline'
 _DISTILLATION_WEIGHT = 'distillation_weight'
+_WEANED_AT = 'weaned_at'
 # Learners log these in every row, but at λ = 0 the teacher is not run and they
 # mean nothing.
 _NEEDS_TEACHER = ('distillation_loss', 'teacher_agreement')
@@ -46,9 +47,15 @@ def points(
 
 
 def weaning_frames(run: runs.Run) -> Optional[int]:
-  """Frames at which the log first shows λ = 0; None if it never does."""
+  """Frames at which the teacher left; None if it did not, or was never there.
+
+  Where the log does not say that, they are those at which it first shows λ = 0.
+  """
+  _, marked = points(run, runs.STUDENT, _WEANED_AT)
+  if len(marked):
+    return int(marked[0]) * run.frame_skip
   x, weights = points(run, runs.STUDENT, _DISTILLATION_WEIGHT)
-  weaned = x[weights == 0]
+  weaned = x[weights == 0] if weights.any() else ()
   return int(weaned[0]) if len(weaned) else None
 
 

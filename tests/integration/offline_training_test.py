@@ -160,7 +160,7 @@ def test_evaluations_and_metrics_come_at_their_periods_and_at_the_end(
 
 # Where the process ends; see online_training_test.py.
 _MOMENTS = (
-    (learning.Learner, 'step', 13, 'before'),
+    (learning.Learner, 'update', 13, 'before'),
     (checkpointing.tf.train.Checkpoint, 'write', 2, 'after'),
     (evaluation.EvaluationLog, 'append', 1, 'after'),
     (metric_log.MetricLog, 'write', 2, 'after'),

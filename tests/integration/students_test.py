@@ -144,7 +144,7 @@ def fixture_online_run(run):
   def spy(trainer):
     began[trainer._agent] = (
         _variables(trainer._learner.learner.state),
-        trainer._learner.store.num_added,
+        trainer._replay.store.num_added,
         trainer._learner.num_steps,
     )
     original(trainer)
