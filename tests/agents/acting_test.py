@@ -68,3 +68,23 @@ def test_extremes_of_epsilon(epsilon, expected):
   generator = np.random.default_rng(0)
   actions = {acting.explore(2, epsilon, 4, generator) for _ in range(1_000)}
   assert actions == expected
+
+
+def test_the_horizon_of_the_roll_in_shrinks_to_nothing():
+  config = methods.METHODS['jsrl'].agent.roll_in
+  values = [acting.horizon(config, count) for count in range(29)]
+  assert values[:6] == [1000, 800, 640, 512, 409, 327]
+  assert values[26:] == [1, 0, 0]  # And stays there.
+  assert all(a > b for a, b in zip(values[:27], values[1:28]))
+  assert acting.horizon(methods.METHODS['qdagger'].agent.roll_in, 5) == 0
+
+
+def test_roll_ins_are_drawn_from_one_to_the_horizon():
+  generator = np.random.default_rng(0)
+  lengths = [acting.roll_in_steps(5, generator) for _ in range(5_000)]
+  counts = np.bincount(lengths, minlength=6)
+  assert counts[0] == 0 and len(counts) == 6
+  assert stats.chisquare(counts[1:]).pvalue > 1e-3
+  before = generator.bit_generator.state
+  assert acting.roll_in_steps(0, generator) == 0
+  assert generator.bit_generator.state == before

@@ -152,7 +152,8 @@ def fixture_online_run(run):
   patch.setattr(students.online.OnlineTrainer, 'run', spy)
   counts = {
       agent: students.train_online(
-          run / 'online', agent, _TASK, config, _ONLINE, run / 'offline',
+          run / 'online', agent, _TASK, config, _ONLINE,
+          run / 'offline' if agent == students.STUDENT else None,
           run / 'teacher',
       )
       for agent, config in (
