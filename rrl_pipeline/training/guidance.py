@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from typing import Optional
 
 from rrl_pipeline import scores
 from rrl_pipeline.teachers import teacher as teacher_lib
@@ -40,14 +41,16 @@ class Guidance:
     return mean_return / self.scale.teacher
 
 
-def warn_of_weak_teacher(mean_return: float, random_return: float) -> None:
+def warn_of_weak_teacher(
+    mean_return: float, random_return: Optional[float]
+) -> None:
   """Says it at once if there is little to learn from a teacher.
 
   Args:
     mean_return: of the teacher, raw.
-    random_return: of random play, raw.
+    random_return: of random play, raw; None if it is not known.
   """
-  if mean_return <= random_return:
+  if random_return is not None and mean_return <= random_return:
     print(
         f"warning: the teacher's mean return {mean_return:g} is not above random"
         f' play ({random_return:g}): a student that it guides online will be'

@@ -62,7 +62,7 @@ def obtain(
   description = bundle.read_description(target)
   guidance_lib.warn_of_weak_teacher(
       description.score['mean_return'],
-      random_returns.random_return(environment_config.task),
+      random_returns.RANDOM_RETURNS.get(environment_config.task),
   )
   return description
 
