@@ -263,12 +263,13 @@ def _open_data(
   """What an agent takes from the datasets online."""
   datasets = _open_datasets(task, config, paths)
   source = newest = None
-  if agent_config.rehearsal.ratio and datasets:
+  ratio = agent_config.rehearsal.ratio
+  if ratio and datasets:
     source = offline_store.open_source(
         datasets,
         teacher,
         task.environment,
-        agent_config.batch_size,
+        max(1, round(ratio * agent_config.batch_size)),
         config,
         directory,
         task.seed,
