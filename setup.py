@@ -56,6 +56,17 @@ _UNDECLARED = [
     'trfl>=1.2,<2',  # acme.tf
 ]
 
+# The Balloon Learning Environment of 2021, and what it is too wide about.
+_BALLOON = [
+    'balloon-learning-environment==1.0.1',
+    'gym>=0.23,<0.26',  # its plug-in breaks the import of later ones
+    'jaxlib>=0.4.30,<0.4.35',
+    's2sphere>=0.2.5',
+    'scikit-learn>=1.1',
+    'scipy<1.14',  # later ones have no interp2d
+    'tensorflow-probability>=0.23,<0.24',  # later ones need a later TensorFlow
+]
+
 
 class SdistWithLinks(sdist.sdist):
   """Keeps the links links, so that the archive holds each file once."""
@@ -115,6 +126,7 @@ setuptools.setup(
     python_requires='>=3.11,<3.12',
     install_requires=_IMPORTED + _UNDECLARED,
     extras_require={
+        'balloon': _BALLOON,
         'dask': ['apache-beam[dask]>=2.70,<3', 'distributed>=2024.4.2'],
         'fast': ['isal>=1.7'],
         # Later versions need NumPy 2, which TensorFlow 2.15 does not take.

@@ -30,7 +30,10 @@ from rrl_pipeline.beam_jobs import derived_dataset
 from rrl_pipeline.beam_jobs import job_program
 from rrl_pipeline.beam_jobs import source_dataset
 from rrl_pipeline.beam_jobs import teacher_inference
+from rrl_pipeline.replay import stacks
+from rrl_pipeline.rlds import replay_datasets
 from rrl_pipeline.rlds import schema
+from rrl_pipeline.rlds import stacking
 from rrl_pipeline.rlds import teacher_values
 from rrl_pipeline.teachers import bundle
 
@@ -119,9 +122,8 @@ def annotate(
               teacher_dir=os.path.abspath(teacher.directory),
               teacher_sha256=teacher.sha256,
               num_actions=teacher.num_actions,
-              stack_size=description.observation_shape[-1],
-              encoding=source.encoding,
-              frame_shape=source.frame_shape,
+              stack_size=_stack_size(source, description),
+              observation=source.observation,
           )
       ),
       pipeline_args,
@@ -131,20 +133,39 @@ def annotate(
 def _check_fit(
     source: source_dataset.SourceDataset, teacher: bundle.Bundle
 ) -> None:
-  """Raises ValueError if the teacher cannot judge the dataset's frames."""
-  shape = teacher.description.observation_shape
-  if tuple(shape[:2]) != source.frame_shape:
+  """Raises ValueError if the teacher cannot judge what the dataset holds."""
+  description, observation = teacher.description, source.observation
+  stack_size = _stack_size(source, description)
+  seen = (
+      stacks.stacked_shape(observation.shape, stack_size), observation.dtype
+  )
+  wanted = tuple(description.observation_shape), description.observation_dtype
+  if seen != wanted:
+    what = 'frames' if observation.is_frame else 'observations'
+    shape = wanted[0][:-1] if observation.is_frame else wanted[0]
+    dtypes = ('', '')
+    if wanted[1] != observation.dtype:
+      dtypes = (f' {wanted[1]}', f' {observation.dtype}')
     raise ValueError(
-        f'the teacher {teacher.directory} sees frames of {tuple(shape[:2])}, '
-        f'those of {source.path} are {source.frame_shape}'
+        f'the teacher {teacher.directory} sees {what} of {shape}{dtypes[0]}, '
+        f'those of {source.path} are {observation.shape}{dtypes[1]}'
     )
-  match = schema.CONFIG_NAME_PATTERN.match(source.config)
+  parts = replay_datasets.parse_config(source.name, source.config)
   game = teacher.description.environment.get('game')
-  if match and match['game'] != game:
+  if source.name in replay_datasets.OF_GAMES and parts and parts.name != game:
     raise ValueError(
         f'the teacher {teacher.directory} plays {game}; {source.path} is a '
-        f'dataset of {match["game"]}'
+        f'dataset of {parts.name}'
     )
+
+
+def _stack_size(
+    source: source_dataset.SourceDataset, description: bundle.Description
+) -> int:
+  """Frames of the teacher's observations; 1 where nothing is stacked."""
+  if not stacking.is_stacked(source.observation.shape):
+    return 1
+  return description.observation_shape[-1]
 
 
 def _features(
@@ -210,9 +231,10 @@ def _check_actions(
 
 def _seconds_per_step(teacher: Any) -> float:
   """Times one batch of the teacher, after one that traces its graph."""
+  description = teacher.description
   batch = np.zeros(
-      (teacher_inference.BATCH_SIZE, *teacher.description.observation_shape),
-      np.uint8,
+      (teacher_inference.BATCH_SIZE, *description.observation_shape),
+      description.observation_dtype,
   )
   np.asarray(teacher.values(batch))
   start = time.perf_counter()

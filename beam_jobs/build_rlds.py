@@ -2,10 +2,12 @@
 
   python beam_jobs/build_rlds.py --log_dir=DIR --data_dir=DIR --game=Pong
 
-makes DATA_DIR/atari_replay/Pong_run_1/1.1.0. It can be killed at any time; the
-same command again goes on where it was. Flags that are not listed below go to
-Beam, for example --runner=FlinkRunner, or --direct_num_workers=8
---direct_running_mode=multi_processing for eight processes on this machine.
+makes DATA_DIR/atari_replay/Pong_run_1/1.1.0. A recording of another environment
+becomes minatar_replay, balloon_replay, or what --dataset says. It can be killed
+at any time; the same command again goes on where it was. Flags that are not
+listed below go to Beam, for example --runner=FlinkRunner, or
+--direct_num_workers=8 --direct_running_mode=multi_processing for eight processes
+on this machine.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import tensorflow_datasets as tfds
 
 from rrl_pipeline.beam_jobs import conversion_config
 from rrl_pipeline.beam_jobs import conversion_plan
+from rrl_pipeline.beam_jobs import conversion_target
 from rrl_pipeline.beam_jobs import execution
 from rrl_pipeline.beam_jobs import finalize
 from rrl_pipeline.beam_jobs import job_program
@@ -30,15 +33,12 @@ from rrl_pipeline.logs import formats
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import record_files
 from rrl_pipeline.rlds import schema
-from rrl_pipeline.rlds import validation
 
 BuildRldsConfig = conversion_config.BuildRldsConfig
 
-# The dataset is a plug-in of this job, known by name as to TFDS itself: it lies
-# a layer above.
-_BUILDER_MODULE = (
-    'rrl_pipeline.datasets.atari_replay.atari_replay_dataset_builder'
-)
+# The datasets are plug-ins of this job, known by name as to TFDS itself: they
+# lie a layer above.
+_BUILDERS_MODULE = 'rrl_pipeline.datasets.builder_factory'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,13 +101,9 @@ def convert(
       dataclasses.replace(config.log(), log_format=detection.log_format)
   )
   index = log_reader.index()
-  if index.frame_shape != schema.ATARI_FRAME_SHAPE:
-    raise reader.LogError(
-        f'the frames of {config.log_dir} are {index.frame_shape}; '
-        f'{schema.ATARI_DATASET} holds frames of {schema.ATARI_FRAME_SHAPE}'
-    )
-  identity = provenance.identify(config, detection.log_format, index)
-  version_dir = os.fspath(_make_builder(config).data_path)
+  target = conversion_target.choose(config, index)
+  identity = provenance.identify(config, target, detection.log_format, index)
+  version_dir = os.fspath(_make_builder(config, target).data_path)
   totals = provenance.check_finished(version_dir, identity)
   if totals is not None:
     return Summary(path=version_dir, **totals)
@@ -120,12 +116,14 @@ def convert(
         execution.say(
             f'the log has changed since {work.root} was begun: starting anew'
         )
-      for line in (detection.reason, *_warnings(config, index)):
+      for line in (
+          detection.reason, target.reason, *_warnings(config, target, index)
+      ):
         execution.say(line)
       # TFDS accepts no other format for a dataset that is there.
-      builder = _make_builder(config, file_format=config.file_format)
+      builder = _make_builder(config, target, file_format=config.file_format)
       manifests, cautions = _write_shards(
-          config, identity, builder, work, log_reader, index, runner_args
+          config, target, identity, work, log_reader, index, runner_args
       )
       totals = _totals(index, manifests, cautions)
       finalize.write_cautions(work, cautions)
@@ -140,10 +138,12 @@ def convert(
 
 
 def _make_builder(
-    config: BuildRldsConfig, **kwargs: Any
+    config: BuildRldsConfig,
+    target: conversion_target.ConversionTarget,
+    **kwargs: Any,
 ) -> tfds.core.DatasetBuilder:
-  return importlib.import_module(_BUILDER_MODULE).Builder(
-      config=config.builder_config(), data_dir=config.data_dir, **kwargs
+  return importlib.import_module(_BUILDERS_MODULE).make(
+      target.dataset, data_dir=config.data_dir, **kwargs
   )
 
 
@@ -156,24 +156,30 @@ def _detect(config: BuildRldsConfig) -> formats.Detection:
   )
 
 
-def _warnings(config: BuildRldsConfig, index: reader.LogIndex) -> list[str]:
+def _warnings(
+    config: BuildRldsConfig,
+    target: conversion_target.ConversionTarget,
+    index: reader.LogIndex,
+) -> list[str]:
   """What the user should know before."""
   warnings = [f'warning: {warning}' for warning in index.warnings]
   warnings += [f'not in the log: {loss}' for loss in index.losses]
-  if (config.frame_encoding, config.file_format) == (
+  observation = target.dataset.observation
+  if (observation.encoding, config.file_format) == (
       schema.RAW, record_files.TFRECORD
   ):
+    what = 'frames' if observation.is_frame else 'observations'
     warnings.append(
-        'warning: raw frames in tfrecord take 7 KB a step; '
-        '--file_format=array_record compresses them'
+        f'warning: raw {what} in tfrecord take {observation.num_bytes / 1e3:.1g} '
+        'KB a step; --file_format=array_record compresses them'
     )
   return warnings
 
 
 def _write_shards(
     config: BuildRldsConfig,
+    target: conversion_target.ConversionTarget,
     identity: provenance.Identity,
-    builder: tfds.core.DatasetBuilder,
     work: work_directory.WorkDirectory,
     log_reader: reader.LogReader,
     index: reader.LogIndex,
@@ -196,17 +202,14 @@ def _write_shards(
           checkpoints=options['checkpoints'],
       ),
       work_dir=work.root,
-      dataset=builder.name,
-      config=builder.builder_config.name,
+      dataset=target.dataset,
       file_format=config.file_format,
-      frame_encoding=config.frame_encoding,
-      compressor=config.compressor(),
-      limits=validation.Limits(
-          options['num_actions'], config.stack_size, index.ends_marked
-      ),
+      compressor=target.compressor,
+      limits=target.limits(index),
+      bounds=index.bounds,
   )
   layout = conversion_plan.ShardLayout(
-      job.dataset, config.file_format, config.split_by_checkpoint
+      job.dataset.name, config.file_format, config.split_by_checkpoint
   )
   duplicates = work_directory.read_json(work.duplicates) or {}
   while True:
@@ -268,16 +271,21 @@ def _make_parser() -> argparse.ArgumentParser:
   ):
     parser.add_argument(f'--{name}', required=True, help=text)
   for name, kind, text in (
-      ('game', str, "in CamelCase, as in 'SpaceInvaders'"),
+      ('dataset', str, "such as 'balloon_replay', a name of your own, or 'auto' "
+       'to go by what the log says of its environment'),
+      ('game', str, "of Atari, in CamelCase, as in 'SpaceInvaders'"),
+      ('name', str, 'other game or agent to name the configuration after; by '
+       'default what the log says'),
       ('run', int, 'number of the training run'),
       ('log_format', str, f"'auto' or one of {', '.join(formats.FORMATS)}"),
       ('checkpoints', str, "'latest', 'all' or numbers, as in '0,2'"),
       ('stack_size', int, 'frames that the agent stacked'),
       ('num_shards', int, 'files to make; by default one per million steps'),
       ('file_format', str, ' or '.join(record_files.FILE_FORMATS)),
-      ('frame_encoding', str, f"{' or '.join(schema.ENCODINGS)}; raw is meant "
-       'for array_record'),
-      ('num_actions', int, 'actions of the game; by default those it has'),
+      ('frame_encoding', str, 'of frames png, or raw, which is meant for '
+       'array_record; of other observations zlib or raw'),
+      ('num_actions', int, 'how many there are; by default what the log says or '
+       'the game has'),
       ('png_compressor', str, "'isal' (fast), 'zlib' (small) or 'auto'"),
       (
           'max_rejected_fraction',

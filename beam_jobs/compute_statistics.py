@@ -5,24 +5,21 @@
 
 leaves statistics.json, croissant.json and card/ beside the dataset's files;
 `--no-card` leaves the first alone. All of it depends on nothing but the
-dataset, so the same command again writes the same bytes. Flags that are not
-listed below go to Beam, as in build_rlds.py.
+dataset, so the same command again writes the same bytes. It can be killed at
+any time; the same command again goes on with the files that are not done. Flags
+that are not listed below go to Beam, as in build_rlds.py.
 """
 
 import argparse
 import contextlib
 import dataclasses
-import logging
 import os
 import shutil
 import sys
-from typing import Any, Optional, Sequence
-
-import apache_beam as beam
-from apache_beam.options import pipeline_options
+from typing import Any, Mapping, Optional, Sequence
 
 from rrl_pipeline.beam_jobs import execution
-from rrl_pipeline.beam_jobs import job_flags
+from rrl_pipeline.beam_jobs import job_program
 from rrl_pipeline.beam_jobs import statistics_job
 from rrl_pipeline.beam_jobs import work_directory
 from rrl_pipeline.logs import atomic
@@ -75,7 +72,10 @@ def compute(
       os.path.join(parent, f'.statistics-{version}')
   )
   with work.locked():
-    work.begin({}, {})
+    if work.begin({}, _sources(dataset)):
+      execution.say(
+          f'the dataset has changed since {work.root} was begun: starting anew'
+      )
     value = _run_job(dataset, work, runner_args)
     with atomic.replacing(
         os.path.join(dataset.path, statistics_file.NAME)
@@ -90,6 +90,18 @@ def compute(
   return value
 
 
+def _sources(dataset: dataset_files.Dataset) -> dict[str, Any]:
+  """What tells the files of a dataset from those of another version of it."""
+  found = {}
+  for shard in dataset.shards:
+    with contextlib.suppress(FileNotFoundError):  # The job says which it is.
+      status = os.stat(dataset.shard_path(shard))
+      found[shard.name] = [
+          shard.num_episodes, status.st_size, status.st_mtime_ns
+      ]
+  return found
+
+
 def _run_job(
     dataset: dataset_files.Dataset,
     work: work_directory.WorkDirectory,
@@ -100,23 +112,18 @@ def _run_job(
   path = os.path.join(work.dataset, statistics_file.NAME)
   with contextlib.suppress(FileNotFoundError):
     os.remove(path)  # Of a run that was killed.
+  to_do = [u for u in units if statistics_job.finished(work, u) is None]
   execution.say(
-      f'{dataset.num_episodes} episodes in {len(units)} files of '
-      f'{dataset.path} to read'
+      f'{len(to_do)} of {len(units)} files to read, with '
+      f'{sum(unit.transitions for unit in to_do)} of the '
+      f'{dataset.num_episodes} episodes of {dataset.path}'
   )
-  with execution.progress_bar(work, units, units, 'statistics', 'episodes'):
-    try:
-      with beam.Pipeline(
-          options=pipeline_options.PipelineOptions(list(runner_args))
-      ) as pipeline:
-        _ = (
-            pipeline
-            | 'CreateFiles' >> beam.Create(units)
-            | 'ComputeStatistics'
-            >> statistics_job.ComputeStatistics(dataset.path, work.root, path)
-        )
-    except Exception as error:
-      raise execution.BeamJobError(f'the Beam job failed: {error}') from error
+  with execution.progress_bar(work, units, to_do, 'statistics', 'episodes'):
+    execution.run_pipeline(
+        units,
+        statistics_job.ComputeStatistics(dataset.path, work.root, path),
+        runner_args,
+    )
   errors = work.errors(len(units) + 1)
   if errors:
     raise dataset_files.DatasetError('\n'.join(errors))
@@ -156,29 +163,23 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
   """Runs the program; returns its exit code."""
-  flags, pipeline_args = job_flags.parse(_make_parser(), argv)
-  logging.basicConfig(level=logging.WARNING)
-  try:
-    value = compute(ComputeStatisticsConfig(**vars(flags)), pipeline_args)
-  except (
-      ValueError,
-      OSError,
-      work_directory.BusyError,
-      execution.BeamJobError,
-  ) as error:
-    execution.say(f'error: {error}')
-    return 1
-  except KeyboardInterrupt:
-    execution.say('interrupted; the same command starts again')
-    return 130
+
+  def run(flags: Mapping[str, Any], pipeline_args: Sequence[str]) -> str:
+    config = ComputeStatisticsConfig(**flags)
+    return _summary(config, compute(config, pipeline_args))
+
+  return job_program.run(_make_parser(), run, argv)
+
+
+def _summary(config: ComputeStatisticsConfig, value: Mapping[str, Any]) -> str:
+  """The statistics in a line."""
   returns = value['episode_return']
-  print(
-      f'{flags.dataset_dir}: {value["episodes"]} episodes, {value["steps"]} '
+  return (
+      f'{config.dataset_dir}: {value["episodes"]} episodes, {value["steps"]} '
       f'steps, {value["bytes_per_step"]:.0f} bytes a step, returns '
       f'{returns["min"]:g} to {returns["max"]:g} (mean {returns["mean"]:.2f}), '
       f'{value["duplicates"]["episodes"]} duplicates'
   )
-  return 0
 
 
 if __name__ == '__main__':

@@ -3,12 +3,12 @@
 import dataclasses
 from typing import Optional
 
-from rrl_pipeline.environments import atari
-from rrl_pipeline.environments import factory
 from rrl_pipeline.logs import formats
-from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import record_files
+from rrl_pipeline.rlds import replay_datasets
 from rrl_pipeline.rlds import schema
+
+AUTO = 'auto'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +18,7 @@ class BuildRldsConfig:
   Attributes:
     log_dir: folder of a replay log.
     data_dir: folder of TFDS datasets to convert into.
-    game: in CamelCase, as in 'SpaceInvaders'.
+    game: of Atari, in CamelCase, as in 'SpaceInvaders'.
     run: number of the training run.
     log_format: one of `formats.FORMATS`, or 'auto' to look at the files.
     checkpoints: 'latest', 'all' or numbers, as in '0,2'.
@@ -30,11 +30,17 @@ class BuildRldsConfig:
     split_by_checkpoint: whether each checkpoint becomes a split of its own,
       `checkpoint_00` and so on, instead of a part of the split `train`.
     file_format: 'tfrecord' or 'array_record'.
-    frame_encoding: 'png', or 'raw', which is meant for array_record.
-    num_actions: how many actions the game has; None to ask the emulator.
+    frame_encoding: of frames 'png', or 'raw', which is meant for array_record;
+      of other observations 'zlib' or 'raw'; None for the former of the two.
+    num_actions: how many actions there are; None to go by what the log says or,
+      for Atari, to ask the emulator.
     png_compressor: 'isal' (fast), 'zlib' (small) or 'auto': isal if installed.
     max_rejected_fraction: of the episodes, that may break a rule and be left
       out before that is an error.
+    dataset: name of the dataset, such as 'balloon_replay', or 'auto' to go by
+      what the log says of its environment.
+    name: what the configuration is named after, where that is not `game`: a
+      game of another kind, or an agent; '' for what the log says.
   """
 
   log_dir: str
@@ -48,14 +54,22 @@ class BuildRldsConfig:
   num_shards: Optional[int] = None
   split_by_checkpoint: bool = False
   file_format: str = record_files.TFRECORD
-  frame_encoding: str = schema.PNG
+  frame_encoding: Optional[str] = None
   num_actions: Optional[int] = None
-  png_compressor: str = 'auto'
+  png_compressor: str = AUTO
   max_rejected_fraction: float = 0.0
+  dataset: str = AUTO
+  name: str = ''
 
   def __post_init__(self):
     # Each of these checks its arguments.
-    schema.config_name(self.game, self.run, self.frame_encoding)
+    schema.config_name(self.game, self.run)
+    if self.frame_encoding is not None:
+      schema.check_encoding(
+          self.frame_encoding, (*schema.ENCODINGS, schema.ZLIB)
+      )
+    if self.dataset != AUTO:
+      replay_datasets.check_name(self.dataset)
     record_files.check_format(self.file_format)
     self.log()
     if self.num_actions is not None and self.num_actions < 1:
@@ -77,32 +91,3 @@ class BuildRldsConfig:
         self.stack_size,
         self.time_limit_steps,
     )
-
-  def builder_config(self) -> str:
-    """The name of the TFDS configuration."""
-    return schema.config_name(self.game, self.run, self.frame_encoding)
-
-  def actions(self) -> int:
-    """How many actions the game has.
-
-    Raises:
-      ValueError: if that is not given and there is no such game.
-    """
-    if self.num_actions is not None:
-      return self.num_actions
-    try:
-      environment = factory.make(atari.AtariConfig(game=self.game), seed=0)
-    except ValueError as error:
-      raise ValueError(
-          f'how many actions has the game {self.game}? The Arcade Learning '
-          'Environment does not know it; give --num_actions'
-      ) from error
-    return environment.action_spec().num_values
-
-  def compressor(self) -> Optional[str]:
-    """What compresses the frames; None if nothing does."""
-    if self.frame_encoding == schema.RAW:
-      return None
-    if self.png_compressor == 'auto':
-      return png.default_compressor()
-    return self.png_compressor

@@ -5,12 +5,12 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import math
 import time
 import types
 from typing import Any, Mapping, Optional, Sequence
 import zlib
 
+from rrl_pipeline.beam_jobs import shard_division
 from rrl_pipeline.beam_jobs import transforms
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import record_files
@@ -18,7 +18,7 @@ from rrl_pipeline.rlds import schema
 
 # A unit reads its checkpoint's frames from the first to the last: a gzip file
 # cannot be entered in the middle, and its checksum comes at its end. That takes
-# a sixth of the time of encoding them all, so each further unit costs as much.
+# an eighth of the time of converting them all, and each further unit as long.
 _TRANSITIONS_PER_UNIT = 1_000_000
 # Fields other than the frame, and the framing of the record.
 _OTHER_BYTES_PER_TRANSITION = 25
@@ -87,24 +87,13 @@ def plan_units(
       tuple(group)
       for _, group in itertools.groupby(spans, lambda span: span.checkpoint_id)
   ]
-  lengths = [sum(span.length for span in group) for group in groups]
-  if num_shards is None:
-    counts = [
-        min(len(group), math.ceil(length / _TRANSITIONS_PER_UNIT))
-        for group, length in zip(groups, lengths)
-    ]
-  else:
-    if not len(groups) <= num_shards <= len(spans):
-      raise ValueError(
-          f'num_shards is {num_shards}; expected at least {len(groups)} (the '
-          f'checkpoints with steps) and at most {len(spans)} (the episodes)'
-      )
-    counts = share_out(num_shards, lengths, [len(group) for group in groups])
-  parts = [
-      part
-      for group, count in zip(groups, counts)
-      for part in _divide(group, count)
-  ]
+  parts = shard_division.divide(
+      groups,
+      lambda span: span.length,
+      num_shards,
+      _TRANSITIONS_PER_UNIT,
+      'checkpoints with steps',
+  )
   splits = [layout.split(part[0].checkpoint_id) for part in parts]
   counts = collections.Counter(splits)
   seen = collections.Counter()
@@ -123,37 +112,6 @@ def plan_units(
     )
     seen[split] += 1
   return tuple(units)
-
-
-def share_out(
-    total: int, weights: Sequence[int], limits: Sequence[int]
-) -> list[int]:
-  """Shares of at least 1 and at most the limits, about as the weights are."""
-  shares = [1] * len(weights)
-  for _ in range(total - len(weights)):
-    open_shares = [i for i, n in enumerate(shares) if n < limits[i]]
-    largest = max(open_shares, key=lambda i: weights[i] / shares[i])
-    shares[largest] += 1
-  return shares
-
-
-def _divide(
-    spans: tuple[reader.EpisodeSpan, ...], count: int
-) -> list[tuple[reader.EpisodeSpan, ...]]:
-  """Cuts episodes into `count` parts, none empty, of about equal length."""
-  total = sum(span.length for span in spans)
-  parts = []
-  first = 0
-  steps = 0
-  for i, span in enumerate(spans):
-    steps += span.length
-    to_come = count - len(parts) - 1
-    is_full = steps * count >= total * (len(parts) + 1)
-    if to_come and (is_full or len(spans) - i - 1 == to_come):
-      parts.append(spans[first : i + 1])
-      first = i + 1
-  parts.append(spans[first:])
-  return parts
 
 
 @dataclasses.dataclass(frozen=True)

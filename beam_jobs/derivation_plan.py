@@ -1,12 +1,11 @@
 """Divides the episodes of a source into the shards of a derived dataset."""
 
-import bisect
 import itertools
-import math
 from typing import Any, Optional, Sequence
 
 from rrl_pipeline.beam_jobs import conversion_plan
 from rrl_pipeline.beam_jobs import derived_units
+from rrl_pipeline.beam_jobs import shard_division
 from rrl_pipeline.beam_jobs import source_dataset
 
 _STEPS_PER_SHARD = 500_000
@@ -24,7 +23,7 @@ def keep_shards(
 
 def divide(
     episodes: Sequence[source_dataset.Episode], num_shards: Optional[int]
-) -> list[list[source_dataset.Episode]]:
+) -> list[tuple[source_dataset.Episode, ...]]:
   """Groups of consecutive episodes of one split, of about equal length.
 
   Args:
@@ -39,42 +38,9 @@ def divide(
       list(group)
       for _, group in itertools.groupby(episodes, lambda e: e.split)
   ]
-  lengths = [sum(e.num_steps for e in split) for split in splits]
-  if num_shards is None:
-    counts = [
-        min(len(split), math.ceil(length / _STEPS_PER_SHARD))
-        for split, length in zip(splits, lengths)
-    ]
-  else:
-    if not len(splits) <= num_shards <= len(episodes):
-      raise ValueError(
-          f'num_shards is {num_shards}; expected at least {len(splits)} (the '
-          f'splits) and at most {len(episodes)} (the episodes)'
-      )
-    counts = conversion_plan.share_out(
-        num_shards, lengths, [len(split) for split in splits]
-    )
-  return [
-      group
-      for split, count in zip(splits, counts)
-      for group in _cut(split, count)
-  ]
-
-
-def _cut(
-    episodes: Sequence[source_dataset.Episode], count: int
-) -> list[list[source_dataset.Episode]]:
-  """Cuts episodes into `count` groups, none empty, of about equal length."""
-  ends = list(itertools.accumulate(e.num_steps for e in episodes))
-  cuts = [0]
-  for i in range(1, count):
-    cut = bisect.bisect_left(ends, ends[-1] * i / count) + 1
-    # At least one episode before each cut, and one for each group to come.
-    cuts.append(min(max(cut, cuts[-1] + 1), len(episodes) - (count - i)))
-  return [
-      list(episodes[start:stop])
-      for start, stop in itertools.pairwise([*cuts, len(episodes)])
-  ]
+  return shard_division.divide(
+      splits, lambda e: e.num_steps, num_shards, _STEPS_PER_SHARD, 'splits'
+  )
 
 
 def checkpoint_slices(

@@ -11,7 +11,6 @@ import shutil
 from typing import Any, Callable, Mapping, Sequence
 
 import apache_beam as beam
-from apache_beam.options import pipeline_options
 
 from rrl_pipeline.beam_jobs import conversion_plan
 from rrl_pipeline.beam_jobs import derivation
@@ -129,22 +128,8 @@ def _run(
         'another --data_dir'
     )
   with execution.progress_bar(work, units, to_do, name, 'steps'):
-    try:
-      with beam.Pipeline(
-          options=pipeline_options.PipelineOptions(list(runner_args))
-      ) as pipeline:
-        _ = (
-            pipeline
-            | 'CreateUnits' >> beam.Create(to_do)
-            # Some engines would otherwise give all units to one worker.
-            | 'SpreadUnits' >> beam.Reshuffle()
-            | 'DeriveUnits' >> transform
-        )
-    except Exception as error:
-      raise execution.BeamJobError(
-          f'the Beam job failed: {error}\nFinished shards are kept; the same '
-          'command again goes on from there'
-      ) from error
+    # Some engines would otherwise give all units to one worker.
+    execution.run_pipeline(to_do, beam.Reshuffle() | transform, runner_args)
   errors = work.errors(len(units))
   if errors:
     raise source_dataset.SourceError('\n'.join(dict.fromkeys(errors)))

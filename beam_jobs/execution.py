@@ -5,7 +5,7 @@ import contextlib
 import shutil
 import sys
 import threading
-from typing import Iterator, Sequence
+from typing import Any, Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.options import pipeline_options
@@ -90,23 +90,32 @@ def convert_units(
         '--data_dir'
     )
   with progress_bar(work, units, to_do):
-    try:
-      with beam.Pipeline(
-          options=pipeline_options.PipelineOptions(list(pipeline_args))
-      ) as pipeline:
-        _ = (
-            pipeline
-            | 'CreateUnits' >> beam.Create(to_do)
-            | 'ConvertLog' >> transforms.ConvertLog(job)
-        )
-    except Exception as error:
-      raise BeamJobError(
-          f'the Beam job failed: {error}\nFinished shards are kept; the same '
-          'command again goes on from there'
-      ) from error
+    run_pipeline(to_do, transforms.ConvertLog(job), pipeline_args)
   errors = work.errors(len(units))
   if errors:
     raise reader.LogError('\n'.join(dict.fromkeys(errors)))
+
+
+def run_pipeline(
+    units: Sequence[Any],
+    transform: beam.PTransform,
+    pipeline_args: Sequence[str],
+) -> None:
+  """Runs a transform over units of work.
+
+  Raises:
+    BeamJobError: if it failed.
+  """
+  try:
+    with beam.Pipeline(
+        options=pipeline_options.PipelineOptions(list(pipeline_args))
+    ) as pipeline:
+      _ = pipeline | 'CreateUnits' >> beam.Create(units) | 'Work' >> transform
+  except Exception as error:
+    raise BeamJobError(
+        f'the Beam job failed: {error}\nWhat is finished is kept; the same '
+        'command again goes on from there'
+    ) from error
 
 
 def _num_workers(pipeline_args: Sequence[str]) -> int:

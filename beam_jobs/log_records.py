@@ -9,10 +9,10 @@ import dataclasses
 from typing import Any, Iterator, Sequence
 
 import apache_beam as beam
-import numpy as np
 
 from rrl_pipeline.beam_jobs import conversion_config
 from rrl_pipeline.beam_jobs import conversion_plan
+from rrl_pipeline.beam_jobs import conversion_target
 from rrl_pipeline.logs import formats
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import encoding
@@ -50,9 +50,9 @@ class LogRecords:
 
     Raises:
       reader.LogError: if the log cannot be read.
-      ValueError: if the number of the game's actions is not known.
+      ValueError: if the log does not fit the dataset, or the number of actions
+        is not known.
     """
-    self._config = config
     log = config.log()
     detection = formats.detect(log.directory)
     if log.log_format == formats.AUTO:
@@ -62,10 +62,12 @@ class LogRecords:
     self._log = dataclasses.replace(
         log, checkpoints=','.join(map(str, index.checkpoints))
     )
-    self._limits = validation.Limits(
-        config.actions(), config.stack_size, index.ends_marked
+    self._target = conversion_target.choose(config, index)
+    self._limits = self._target.limits(index)
+    self._bounds = index.bounds
+    self.parts = _plan(
+        self._target.dataset.name, index.spans, config.split_by_checkpoint
     )
-    self.parts = _plan(index.spans, config.split_by_checkpoint)
 
   def read(self, part: LogPart) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields keys and records.
@@ -74,18 +76,16 @@ class LogRecords:
       reader.LogError: if the log is damaged.
       ValueError: at the first episode that breaks a rule.
     """
-    encoder = encoding.make_encoder(
-        self._config.frame_encoding,
-        schema.ATARI_FRAME_SHAPE,
-        self._config.compressor(),
-    )
+    dataset = self._target.dataset
+    observation = dataset.observation
+    encoder = encoding.make_encoder(observation, self._target.compressor)
     streams = formats.open_reader(self._log).read(part.spans)
     for key, stream in enumerate(streams, part.first_key):
-      episode = encoding.encode(stream, encoder)
-      broken = validation.violations(episode, self._limits)
-      unique_id = schema.uid(
-          schema.ATARI_DATASET, self._config.builder_config(), stream.span
+      episode = encoding.encode(
+          stream, encoder, self._bounds, dataset.holds_metadata
       )
+      broken = validation.violations(episode, self._limits)
+      unique_id = schema.uid(dataset.name, dataset.config, stream.span)
       if not broken:
         record = schema.to_record(episode, unique_id, encoder.blank)
         broken = record_validation.violations(record)
@@ -94,22 +94,24 @@ class LogRecords:
             f'{stream.span}: {"; ".join(broken.values())}. build_rlds.py can '
             'leave such episodes out (--max_rejected_fraction)'
         )
-      if self._config.frame_encoding == schema.RAW:
+      if observation.encoding != schema.PNG:
         steps = record[schema.STEPS]
-        # TFDS takes PNG files as they are, but raw frames only as arrays.
-        steps[schema.OBSERVATION] = [
-            np.frombuffer(frame, np.uint8).reshape(*schema.ATARI_FRAME_SHAPE, 1)
-            for frame in steps[schema.OBSERVATION]
-        ]
+        # TFDS takes PNG files as they are, but everything else only as arrays.
+        steps[schema.OBSERVATION] = list(
+            observation.as_example(
+                observation.decode(steps[schema.OBSERVATION])
+            )
+        )
       yield key, record
 
 
 def _plan(
+    dataset: str,
     spans: Sequence[reader.EpisodeSpan], split_by_checkpoint: bool
 ) -> dict[str, list[LogPart]]:
   """Divides episodes as `build_rlds.py` does; keys are dense in each split."""
   layout = conversion_plan.ShardLayout(
-      schema.ATARI_DATASET, record_files.TFRECORD, split_by_checkpoint
+      dataset, record_files.TFRECORD, split_by_checkpoint
   )
   parts = {}
   for unit in conversion_plan.plan_units(spans, None, layout, ''):

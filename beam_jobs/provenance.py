@@ -7,6 +7,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 import rrl_pipeline
 from rrl_pipeline.beam_jobs import conversion_config
+from rrl_pipeline.beam_jobs import conversion_target
 from rrl_pipeline.beam_jobs import finalize
 from rrl_pipeline.beam_jobs import work_directory
 from rrl_pipeline.logs import formats
@@ -29,6 +30,7 @@ class Identity:
 
 def identify(
     config: conversion_config.BuildRldsConfig,
+    target: conversion_target.ConversionTarget,
     log_format: str,
     index: reader.LogIndex,
 ) -> Identity:
@@ -36,24 +38,22 @@ def identify(
 
   Args:
     config: what to convert.
+    target: what it becomes.
     log_format: of the log, detected if the user did not give it.
     index: what the log holds.
-
-  Raises:
-    ValueError: if the number of actions is not known.
   """
   return Identity(
       options={
           'log_format': log_format,
           'checkpoints': ','.join(map(str, index.checkpoints)),
-          'stack_size': config.stack_size,
+          'stack_size': target.stack_size,
           'time_limit_steps': list(config.time_limit_steps),
           'num_shards': config.num_shards,
           'split_by_checkpoint': config.split_by_checkpoint,
           'file_format': config.file_format,
-          'frame_encoding': config.frame_encoding,
-          'num_actions': config.actions(),
-          'png_compressor': config.compressor(),
+          'frame_encoding': target.dataset.observation.encoding,
+          'num_actions': target.num_actions,
+          'png_compressor': target.compressor,
           'record_format': schema.RECORD_FORMAT,
       },
       sources={

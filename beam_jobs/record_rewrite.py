@@ -1,13 +1,11 @@
-"""How a rewrite changes a record: not at all, its frames, or its dialect."""
+"""How a rewrite changes a record: not at all, its observations, its dialect."""
 
 import dataclasses
 from typing import Optional
 
-import numpy as np
-
 from rrl_pipeline.rlds import dialects
 from rrl_pipeline.rlds import encoding as encoding_lib
-from rrl_pipeline.rlds import frames
+from rrl_pipeline.rlds import observations
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
 
@@ -23,9 +21,8 @@ class RecordRewrite:
     dialect: of the source.
     dataset: name of the source, and
     config: of its configuration.
-    frame_shape: (H, W).
-    source_encoding: of the source's frames.
-    encoding: of the frames to write.
+    observation: what the steps of the source hold, and how.
+    encoding: of the observations to write.
     compressor: of PNG; see `png.PngEncoder`. None if no PNG is
       written.
   """
@@ -33,8 +30,7 @@ class RecordRewrite:
   dialect: str
   dataset: str
   config: str
-  frame_shape: tuple[int, int]
-  source_encoding: str
+  observation: observations.ObservationFormat
   encoding: str
   compressor: Optional[str]
 
@@ -50,36 +46,35 @@ class RecordRewrite:
           self.dialect,
           self.dataset,
           self.config,
-          self.source_encoding,
+          self.observation.encoding,
           self._encoder(),
       )
-    if self.encoding == self.source_encoding:
+    if self.encoding == self.observation.encoding:
       return record
     example = tf_example.parse(record)
     stored = example.features.feature[_OBSERVATION].bytes_list.value
     stored[:] = self._encode_again(stored)
     return example.SerializeToString(deterministic=True)
 
-  def _encoder(self) -> encoding_lib.FrameEncoder:
-    return encoding_lib.make_encoder(
-        self.encoding, self.frame_shape, self.compressor
-    )
+  @property
+  def _written(self) -> observations.ObservationFormat:
+    return self.observation.stored_as(self.encoding)
+
+  def _encoder(self) -> encoding_lib.ObservationEncoder:
+    return encoding_lib.make_encoder(self._written, self.compressor)
 
   def _encode_again(self, stored: list[bytes]) -> list[bytes]:
     encoder = self._encoder()
     result = []
     for start in range(0, len(stored), _BLOCK):
-      block = frames.decode(
-          stored[start : start + _BLOCK],
-          self.source_encoding,
-          self.frame_shape,
-      )
+      block = self.observation.decode(stored[start : start + _BLOCK])
       encoded = encoder.encode_block(block)
       # Cheap beside encoding, and what is published is proven equal.
-      decoded = frames.decode(encoded, self.encoding, self.frame_shape)
-      if not np.array_equal(decoded, block):
+      decoded = self._written.decode(encoded)
+      # Their bytes: a number that is none equals nothing, not even itself.
+      if decoded.tobytes() != block.tobytes():
         raise ValueError(
-            f'frames {start} to {start + len(block) - 1} do not survive being '
+            f'observations {start} to {start + len(block) - 1} do not survive being '
             f'stored as {self.encoding}'
         )
       result.extend(encoded)
@@ -87,7 +82,7 @@ class RecordRewrite:
 
   def difference(self, source: bytes, derived: bytes) -> Optional[str]:
     """What a derived record should have kept and has not, or None."""
-    is_copy = self.encoding == self.source_encoding
+    is_copy = self.encoding == self.observation.encoding
     if self.dialect == dialects.NATIVE and is_copy:
       return None if source == derived else 'it is another record'
     before = tf_example.parse(source).features.feature

@@ -19,6 +19,7 @@ from rrl_pipeline.beam_jobs import source_dataset
 from rrl_pipeline.rlds import dialects
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import record_files
+from rrl_pipeline.rlds import replay_datasets
 from rrl_pipeline.rlds import schema
 
 _START_SECONDS = 2.0
@@ -41,7 +42,8 @@ class RewriteRldsConfig:
     dialect: one of `dialects.DIALECTS`, or 'auto' to find out.
     num_shards: files to make; None for one per half million steps.
     file_format: 'tfrecord' or 'array_record'; None for that of the source.
-    frame_encoding: 'png' or 'raw'; None for that of the source.
+    frame_encoding: of frames 'png' or 'raw', of other observations 'zlib' or
+      'raw'; None for that of the source.
     png_compressor: 'isal' (fast), 'zlib' (small) or 'auto': isal if installed.
   """
 
@@ -66,7 +68,9 @@ class RewriteRldsConfig:
     if self.file_format is not None:
       record_files.check_format(self.file_format)
     if self.frame_encoding is not None:
-      schema.check_encoding(self.frame_encoding)
+      schema.check_encoding(
+          self.frame_encoding, (*schema.ENCODINGS, schema.ZLIB)
+      )
 
 
 def rewrite(
@@ -85,9 +89,11 @@ def rewrite(
   source = source_dataset.SourceDataset(config.dataset)
   native = dialects.is_native(source.info.features)
   _check_dialect(source, config.dialect, native)
-  encoding = config.frame_encoding or source.encoding
-  compressor = None  # Frames are copied, or raw.
-  if encoding == schema.PNG and not (native and encoding == source.encoding):
+  encoding = config.frame_encoding or source.observation.encoding
+  source.observation.stored_as(encoding)  # Checks it.
+  is_copy = native and encoding == source.observation.encoding
+  compressor = None  # Observations are copied, or do not become PNG.
+  if encoding == schema.PNG and not is_copy:
     compressor = config.png_compressor
     if compressor == AUTO:
       compressor = png.default_compressor()
@@ -119,8 +125,7 @@ def rewrite(
       dialect=dialects.NATIVE if native else config.dialect,
       dataset=source.name,
       config=source.config,
-      frame_shape=source.frame_shape,
-      source_encoding=source.encoding,
+      observation=source.observation,
       encoding=encoding,
       compressor=compressor,
   )
@@ -284,9 +289,9 @@ def _check_dialect(
         f'{source.path} lacks the fields {", ".join(missing)}, which rlu_atari '
         'and the datasets of this package have'
     )
-  if source.frame_shape != schema.ATARI_FRAME_SHAPE:
+  if source.observation.shape != schema.ATARI_FRAME_SHAPE:
     raise ValueError(
-        f'the frames of {source.path} are {source.frame_shape}; '
+        f'the frames of {source.path} are {source.observation.shape}; '
         f'{schema.ATARI_DATASET} holds frames of {schema.ATARI_FRAME_SHAPE}'
     )
 
@@ -295,22 +300,20 @@ def _config_name(
     source: source_dataset.SourceDataset, encoding: str
 ) -> str:
   """The configuration's name, which says how frames are stored."""
-  match = schema.CONFIG_NAME_PATTERN.match(source.config)
-  if not match:
+  parts = replay_datasets.parse_config(source.name, source.config)
+  if parts is None:
     return source.config
-  return schema.config_name(match['game'], int(match['run']), encoding)
+  return str(dataclasses.replace(parts, is_raw=encoding == schema.RAW))
 
 
 def _features(
     source: source_dataset.SourceDataset, native: bool, encoding: str
 ) -> tfds.features.FeaturesDict:
-  atari = schema.atari_features(encoding)
   if not native:
-    return atari
-  observation = atari[schema.STEPS].feature[schema.OBSERVATION]
+    return schema.atari_features(encoding)
   step = source.step_features
-  if encoding != source.encoding:
-    step[schema.OBSERVATION] = observation
+  if encoding != source.observation.encoding:
+    step[schema.OBSERVATION] = source.observation.stored_as(encoding).feature()
   return tfds.features.FeaturesDict(
       {**source.info.features, schema.STEPS: tfds.features.Dataset(step)}
   )
@@ -329,7 +332,7 @@ def _release_note(
       if getattr(config.choice, field.name) != field.default
   ]
   for name, was, now in (
-      ('frame_encoding', source.encoding, encoding),
+      ('frame_encoding', source.observation.encoding, encoding),
       ('file_format', source.file_format, config.file_format),
       ('num_shards', None, config.num_shards),
   ):

@@ -10,7 +10,7 @@ from typing import Any, Iterator, Mapping, Optional
 
 import numpy as np
 
-from rrl_pipeline.rlds import frames
+from rrl_pipeline.rlds import observations
 from rrl_pipeline.rlds import opening
 from rrl_pipeline.rlds import record_files
 from rrl_pipeline.rlds import schema
@@ -57,7 +57,7 @@ class Episode:
 
 
 class SourceDataset:
-  """An RLDS dataset of single grey frames.
+  """An RLDS dataset.
 
   Attributes:
     path: its version folder.
@@ -66,8 +66,7 @@ class SourceDataset:
     config: as in 'Pong_run_1'; empty if there is none.
     version: as in '1.0.0'.
     file_format: 'tfrecord' or 'array_record'.
-    encoding: of its frames.
-    frame_shape: (H, W).
+    observation: what its steps hold, and how.
     shards: for each split, the names of its files in order.
   """
 
@@ -96,7 +95,9 @@ class SourceDataset:
     if missing:
       raise SourceError(f'the dataset {path} lacks the step fields {missing}')
     try:
-      self.encoding = frames.encoding_of(step_features[schema.OBSERVATION])
+      self.observation = observations.format_of(
+          step_features[schema.OBSERVATION]
+      )
     except ValueError as error:
       raise SourceError(f'{path} cannot be read: {error}') from error
     self.file_format = self.info.file_format.value
@@ -108,9 +109,6 @@ class SourceDataset:
     self.name = self.info.name
     self.config = self.info.config_name or ''
     self.version = str(self.info.version)
-    self.frame_shape = tuple(
-        step_features[schema.OBSERVATION].shape[:2]
-    )
     self.shards = {
         name: tuple(map(os.path.basename, split.filepaths))
         for name, split in self.info.splits.items()
@@ -202,10 +200,10 @@ def _look_at(record: bytes, split: str, shard: str, position: int) -> Episode:
 
   rewards = column(schema.REWARD, 'float_list').astype(np.float64)
   actions = column(schema.ACTION, 'int64_list')
-  observations = feature[f'{schema.STEPS}/{schema.OBSERVATION}'].bytes_list
-  if not len(rewards) == len(actions) == len(observations.value) > 0:
+  stored = feature[f'{schema.STEPS}/{schema.OBSERVATION}'].bytes_list
+  if not len(rewards) == len(actions) == len(stored.value) > 0:
     raise SourceError(
-        f'record {position} of {shard} has {len(observations.value)} frames, '
+        f'record {position} of {shard} has {len(stored.value)} frames, '
         f'{len(actions)} actions and {len(rewards)} rewards; expected as many '
         'of each'
     )

@@ -1,13 +1,14 @@
 """The Beam side of a dataset's statistics: files in, one value out.
 
-The graph is a line: names of files, statistics of their episodes, one sum. What
-stops a worker is left in the work folder rather than raised, because exceptions
-reach the caller as another type and text on each runner.
+The graph is a line: names of files, statistics of each, one sum. The statistics
+of a file are left in the work folder, so that a run that was killed goes on
+with the others. What stops a worker is left there, too, rather than raised,
+because exceptions reach the caller as another type and text on each runner.
 """
 
 import dataclasses
 import time
-from typing import Iterable, Iterator
+from typing import Iterable, Iterator, Optional
 
 import apache_beam as beam
 
@@ -37,14 +38,15 @@ class ShardUnit:
 
 
 class SummariseShards(beam.DoFn):
-  """Files of a dataset → the statistics of each of their episodes."""
+  """Files of a dataset → the statistics of each."""
 
   def __init__(self, dataset_dir: str, work_root: str):
     """Makes the function.
 
     Args:
       dataset_dir: version folder of the dataset.
-      work_root: of the work folder that progress and errors are reported in.
+      work_root: of the work folder. It holds the statistics of files that are
+        done, and takes those of the others, progress and errors.
     """
     self._dataset_dir = dataset_dir
     self._work_root = work_root
@@ -54,25 +56,51 @@ class SummariseShards(beam.DoFn):
 
   def process(self, unit: ShardUnit) -> Iterator[statistics.Accumulator]:
     work = work_directory.WorkDirectory(self._work_root)
-    shard = unit.shard
+    done = finished(work, unit)
+    if done is not None:
+      yield done
+      return
+    found = statistics.Accumulator()
+    try:
+      self._summarise(work, unit.shard, found)
+    except (dataset_files.DatasetError, stored_episodes.EpisodeError) as error:
+      path = work.error(unit.shard.index)
+      work_directory.write_json(path, {'error': str(error)})
+      return
+    work_directory.write_json(
+        work.manifest(unit.shard.index), found.to_json()
+    )
+    yield found
+
+  def _summarise(
+      self,
+      work: work_directory.WorkDirectory,
+      shard: dataset_files.Shard,
+      found: statistics.Accumulator,
+  ) -> None:
+    """Adds the episodes of a file; says now and then how many there were."""
     report = work.progress(shard.index)
     last_report = time.monotonic()
-    done = 0
-    try:
-      for episode in self._dataset.episodes(shard):
-        yield statistics.summarise(episode, self._dataset.fields, shard, done)
-        done += 1
-        if time.monotonic() - last_report >= _HEARTBEAT_SECONDS:
-          work_directory.write_json(report, {'transitions': done})
-          last_report = time.monotonic()
-    except (dataset_files.DatasetError, stored_episodes.EpisodeError) as error:
-      path = work.error(shard.index)
-      work_directory.write_json(path, {'error': str(error)})
-    work_directory.write_json(report, {'transitions': done})
+    for i, episode in enumerate(self._dataset.episodes(shard)):
+      found.add(
+          statistics.summarise(episode, self._dataset.fields, shard, i)
+      )
+      if time.monotonic() - last_report >= _HEARTBEAT_SECONDS:
+        work_directory.write_json(report, {'transitions': i + 1})
+        last_report = time.monotonic()
+    work_directory.write_json(report, {'transitions': len(found.rows)})
+
+
+def finished(
+    work: work_directory.WorkDirectory, unit: ShardUnit
+) -> Optional[statistics.Accumulator]:
+  """The statistics of a file, or None if it is not done."""
+  value = work_directory.read_json(work.manifest(unit.shard.index))
+  return None if value is None else statistics.Accumulator.from_json(value)
 
 
 class CombineStatistics(beam.CombineFn):
-  """Statistics of episodes → those of all of them."""
+  """Statistics of files → those of all of them."""
 
   def create_accumulator(self) -> statistics.Accumulator:
     return statistics.Accumulator()
@@ -141,9 +169,9 @@ class ComputeStatistics(beam.PTransform):
         units
         # Some engines would otherwise give all files to one worker.
         | 'SpreadFiles' >> beam.Reshuffle()
-        | 'SummariseEpisodes'
+        | 'SummariseFiles'
         >> beam.ParDo(SummariseShards(self._dataset_dir, self._work_root))
-        | 'CombineEpisodes' >> beam.CombineGlobally(CombineStatistics())
+        | 'CombineFiles' >> beam.CombineGlobally(CombineStatistics())
         | 'WriteStatistics'
         >> beam.ParDo(
             WriteStatistics(self._dataset_dir, self._work_root, self._path)

@@ -28,7 +28,7 @@ from apache_beam.ml.inference import base
 import numpy as np
 
 from rrl_pipeline.beam_jobs import derived_units
-from rrl_pipeline.rlds import frames
+from rrl_pipeline.rlds import observations
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import stacking
 from rrl_pipeline.rlds import teacher_values
@@ -50,9 +50,8 @@ class AnnotationJob:
     teacher_sha256: of its model; a bundle that was replaced meanwhile is
       refused.
     num_actions: A.
-    stack_size: frames of a stacked observation.
-    encoding: of the source's frames.
-    frame_shape: (H, W).
+    stack_size: frames of a stacked observation; 1 where nothing is stacked.
+    observation: what the steps of the source hold, and how.
   """
 
   units: derived_units.DerivedJob
@@ -60,8 +59,7 @@ class AnnotationJob:
   teacher_sha256: str
   num_actions: int
   stack_size: int
-  encoding: str
-  frame_shape: tuple[int, int]
+  observation: observations.ObservationFormat
 
 
 class TeacherHandler(
@@ -143,17 +141,19 @@ def _values_of_record(
   feature = tf_example.parse(record).features.feature
   stored = feature[f'{schema.STEPS}/{schema.OBSERVATION}'].bytes_list.value
   blocks = (
-      frames.decode(
-          stored[start : start + BATCH_SIZE], job.encoding, job.frame_shape
-      )
+      job.observation.decode(stored[start : start + BATCH_SIZE])
       for start in range(0, len(stored), BATCH_SIZE)
   )
+  if stacking.is_stacked(job.observation.shape):
+    blocks = stacking.stacks(blocks, job.stack_size)
   values = np.empty((len(stored), job.num_actions), np.float32)
   start = 0
-  batch = np.zeros((BATCH_SIZE, *job.frame_shape, job.stack_size), np.uint8)
-  for stacks in stacking.stacks(blocks, job.stack_size):
-    count = len(stacks)
-    batch[:count], batch[count:] = stacks, 0
+  batch = None
+  for block in blocks:
+    if batch is None:
+      batch = np.zeros((BATCH_SIZE, *block.shape[1:]), block.dtype)
+    count = len(block)
+    batch[:count], batch[count:] = block, 0
     values[start : start + count] = np.asarray(model.values(batch))[:count]
     heartbeat.advance(count)
     start += count

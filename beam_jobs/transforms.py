@@ -18,11 +18,13 @@ from typing import Any, Iterator, Mapping, Optional
 import apache_beam as beam
 
 from rrl_pipeline.beam_jobs import work_directory
+from rrl_pipeline.logs import bounds as bounds_lib
 from rrl_pipeline.logs import formats
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import encoding
 from rrl_pipeline.rlds import record_files
 from rrl_pipeline.rlds import record_validation
+from rrl_pipeline.rlds import replay_datasets
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
 from rrl_pipeline.rlds import validation
@@ -37,27 +39,23 @@ class ConversionJob:
   Attributes:
     log: the log, its format and its checkpoints given.
     work_dir: root of the work folder.
-    dataset: name of the dataset, and
-    config: of its configuration; they are part of the episodes' `uid`.
+    dataset: whose shards are written; its names are part of the episodes' `uid`.
     file_format: of the shards.
-    frame_encoding: how frames are stored.
-    compressor: of the frames' PNG; None if they are stored raw.
+    compressor: of the frames' PNG; None if nothing becomes PNG.
     limits: what episodes must keep to.
+    bounds: the range that the environment declares for observations, if it does.
   """
 
   log: formats.LogConfig
   work_dir: str
-  dataset: str
-  config: str
+  dataset: replay_datasets.ReplayDataset
   file_format: str
-  frame_encoding: str
   compressor: Optional[str]
   limits: validation.Limits
+  bounds: Optional[bounds_lib.Bounds] = None
 
-  def encoder(self) -> encoding.FrameEncoder:
-    return encoding.make_encoder(
-        self.frame_encoding, schema.ATARI_FRAME_SHAPE, self.compressor
-    )
+  def encoder(self) -> encoding.ObservationEncoder:
+    return encoding.make_encoder(self.dataset.observation, self.compressor)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +131,7 @@ def _convert_episode(
     job: ConversionJob,
     stream: reader.EpisodeStream,
     original: Optional[str],
-    encoder: encoding.FrameEncoder,
+    encoder: encoding.ObservationEncoder,
     writer: record_files.RecordWriter,
     manifest: dict[str, Any],
 ) -> None:
@@ -143,17 +141,21 @@ def _convert_episode(
     job: it belongs to.
     stream: the episode.
     original: name of an earlier one that it equals, if there is one.
-    encoder: of its frames.
+    encoder: of its observations.
     writer: of its record.
     manifest: of its unit.
   """
   # All of the episode is local: none is in memory while the next one is read.
-  episode = encoding.encode(stream, encoder)
+  episode = encoding.encode(
+      stream, encoder, job.bounds, job.dataset.holds_metadata
+  )
   broken = validation.violations(episode, job.limits)
   if original is not None:
     broken.update(duplicate(original))
   if not broken:
-    unique_id = schema.uid(job.dataset, job.config, episode.span)
+    unique_id = schema.uid(
+        job.dataset.name, job.dataset.config, episode.span
+    )
     record = schema.to_record(episode, unique_id, encoder.blank)
     broken = record_validation.violations(record)
   if broken:

@@ -1,6 +1,6 @@
 """Measures the conversion of a replay log, and others beside it.
 
-  python benchmarks/conversion.py --repeats=8
+  python benchmarks/conversion.py
 
 Converts one log of real Pong frames (the test data, repeated) in several ways,
 each in a process of its own, and prints transitions per second, processor time,
@@ -12,26 +12,32 @@ peak memory and bytes per transition:
   raw          the same in one process, raw frames in ArrayRecord
   tfds beam    a TFDS builder on Beam with TFDS's own encoder
 
-The first, the second and the fourth also say where the processor time goes.
---repeats=77 makes a log as long as Dopamine's by default, of a million entries
-with 7 GB of frames in one file.
+The first, the second and the fourth also say where the processor time goes. By
+default the log is as long as Dopamine's, a million entries with 7 GB of frames
+in one file; --repeats=8 makes a short one.
+
+Then it prints how conversion scales: one process against two, with that log and
+with one of the same length in several files, of which each is a unit of work.
+A process of Beam takes a second or more to start. So the rates without that are
+given, too: those at which a longer log would go on.
 """
 
 import argparse
 import contextlib
-import gzip
 import importlib
 import json
+import math
 import os
 import pathlib
-import pickle
 import re
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Mapping, Sequence
+
+import repeated_log
 
 # Imports of the ways themselves are where they are used, so that each pays, in
 # memory, for its own only.
@@ -41,54 +47,6 @@ _SAMPLE = (
     pathlib.Path(__file__).resolve().parents[1]
     / 'tests' / 'testdata' / 'dopamine' / 'unwrapped' / 'checkpoints'
 )
-
-
-def write_log(log_dir: str, repeats: int) -> int:
-  """Writes a log that repeats the sample's episodes; returns their steps.
-
-  The sample's ring is not full, so its entries begin with the padding of an
-  episode and end with the end of one: they can be laid end to end. Two pixels
-  of an episode's first frame tell its repetition, so that no two are equal.
-  """
-  import numpy as np
-  from rrl_pipeline.logs import dopamine_files as files
-  from rrl_pipeline.logs import formats
-  from rrl_pipeline.logs import npy_gzip
-
-  os.makedirs(log_dir)
-  sample = str(_SAMPLE)
-  index = formats.open_reader(formats.LogConfig(sample)).index()
-  (number,) = index.checkpoints
-  count = index.accounting.adds
-  firsts = [span.first_add for span in index.spans]
-  for element in (
-      files.OBSERVATION, files.ACTION, files.REWARD, files.TERMINAL
-  ):
-    rows = npy_gzip.RowStream(files.path_of(sample, element, number))
-    column = rows.read(count)
-    rows.close()
-    header = {
-        'descr': np.lib.format.dtype_to_descr(column.dtype),
-        'fortran_order': False,
-        'shape': (count * repeats, *column.shape[1:]),
-    }
-    with gzip.open(files.path_of(log_dir, element, 0), 'wb', 6) as file:
-      np.lib.format.write_array_header_1_0(file, header)
-      for repetition in range(repeats):
-        if element == files.OBSERVATION:
-          column[firsts, 0, :2] = divmod(repetition, 256)
-        file.write(column.tobytes())
-  ends = files.read_end_indices(
-      files.path_of(sample, files.EPISODE_END_INDICES, number), count
-  )
-  all_ends = {end + count * i for end in ends for i in range(repeats)}
-  path = files.path_of(log_dir, files.EPISODE_END_INDICES, 0)
-  with gzip.open(path, 'wb') as file:
-    pickle.dump(all_ends, file)
-  with gzip.open(files.path_of(log_dir, files.ADD_COUNT, 0), 'wb') as file:
-    np.save(file, np.array(count * repeats))
-  pathlib.Path(files.sentinel_path(log_dir, 0)).write_bytes(b'done')
-  return index.accounting.transitions * repeats
 
 
 class Stopwatch:
@@ -116,6 +74,7 @@ def convert_bare(log_dir: str, data_dir: str, stopwatch: Stopwatch) -> None:
   """The least that any conversion must do, in one loop."""
   from rrl_pipeline.logs import formats
   from rrl_pipeline.rlds import encoding
+  from rrl_pipeline.rlds import observations
   from rrl_pipeline.rlds import png
   from rrl_pipeline.rlds import record_files
   from rrl_pipeline.rlds import schema
@@ -124,7 +83,8 @@ def convert_bare(log_dir: str, data_dir: str, stopwatch: Stopwatch) -> None:
   stopwatch.start()
   log_reader = formats.open_reader(formats.LogConfig(log_dir))
   encoder = encoding.make_encoder(
-      schema.PNG, schema.ATARI_FRAME_SHAPE, png.default_compressor()
+      observations.ObservationFormat(schema.ATARI_FRAME_SHAPE, schema.PNG),
+      png.default_compressor(),
   )
   os.makedirs(data_dir)
   path = os.path.join(data_dir, 'shard.tfrecord')
@@ -202,9 +162,12 @@ def convert_with_job(
         f'--direct_num_workers={num_processes}',
         '--direct_running_mode=multi_processing',
     )
-    options['num_shards'] = num_processes
+    num_files = len(list(pathlib.Path(log_dir).glob('add_count_ckpt.*')))
+    options['num_shards'] = max(num_processes, num_files)
   stopwatch.start()
-  config = build_rlds.BuildRldsConfig(log_dir, data_dir, **options)
+  config = build_rlds.BuildRldsConfig(
+      log_dir, data_dir, checkpoints='all', **options
+  )
   build_rlds.convert(config, beam_args)
 
 
@@ -278,10 +241,15 @@ def convert_with_tfds(
   )
 
 
+_FILES = 4  # Of the log in several files.
+# What is less says nothing of scaling, so that is left out.
+_MIN_REPEATS = 16
+ONE = 'beam job'
+TWO = 'beam job x2'
 WAYS: dict[str, Callable[[str, str, Stopwatch], None]] = {
     'bare loop': convert_bare,
-    'beam job': convert_with_job,
-    'beam job x2': convert_with_two_processes,
+    ONE: convert_with_job,
+    TWO: convert_with_two_processes,
     'raw': convert_raw,
     'tfds beam': convert_with_tfds,
 }
@@ -311,15 +279,79 @@ def measure(way: str, log_dir: str, data_dir: str) -> dict[str, Any]:
   }
 
 
-def _run(way: str, log_dir: str, data_dir: str) -> dict[str, Any]:
+def _run(way: str, log_dir: str) -> dict[str, Any]:
   """Measures in a process of its own."""
-  result = subprocess.run(
-      [sys.executable, __file__, '--measure', way, log_dir, data_dir],
-      capture_output=True, text=True, check=False,
-  )
+  with tempfile.TemporaryDirectory() as directory:
+    data_dir = os.path.join(directory, 'data')
+    result = subprocess.run(
+        [sys.executable, __file__, '--measure', way, log_dir, data_dir],
+        capture_output=True, text=True, check=False,
+    )
   if result.returncode:
     sys.exit(f'{way} failed:\n{result.stderr}')
   return json.loads(result.stdout.splitlines()[-1])
+
+
+def print_ways(
+    ways: Sequence[str], log_dir: str, transitions: int
+) -> dict[str, float]:
+  """Measures the ways and prints a table; returns the seconds of each."""
+  print(
+      f'{"":12} {"transitions/s":>14} {"time":>6} {"CPU µs each":>12} '
+      f'{"CPU":>6} {"peak MB":>8} {"bytes each":>11}  parts of the CPU µs'
+  )
+  reference = None
+  seconds = {}
+  for way in ways:
+    figures = _run(way, log_dir)
+    reference = reference or figures
+    seconds[way] = figures['seconds']
+    parts = ', '.join(
+        f'{name} {seconds / transitions * 1e6:.1f}'
+        for name, seconds in figures['parts'].items()
+    )
+    print(
+        f'{way:12} {transitions / figures["seconds"]:14,.0f} '
+        f'{figures["seconds"] / reference["seconds"]:5.2f}x '
+        f'{figures["cpu_seconds"] / transitions * 1e6:12.1f} '
+        f'{figures["cpu_seconds"] / reference["cpu_seconds"]:5.2f}x '
+        f'{figures["peak_mb"]:8.0f} '
+        f'{figures["bytes"] / transitions:11.0f}  {parts}',
+        flush=True,
+    )
+  print(
+      f'Time and CPU are also given as multiples of {ways[0]}. Imports are not '
+      'timed but count for memory, which is that of the largest process. CPU '
+      'includes worker processes from their start.'
+  )
+  return seconds
+
+
+def print_scaling(
+    start: tuple[int, Mapping[str, float]],
+    logs: Mapping[str, tuple[int, Mapping[str, float]]],
+) -> None:
+  """Prints how much faster two processes are than one.
+
+  Args:
+    start: transitions of a short log, and the seconds of both ways with it.
+    logs: the same of long logs, by what tells them apart.
+  """
+  short, starts = start
+  print(
+      f'{short} transitions, mostly the start: {starts[ONE]:.2f} s in one '
+      f'process, {starts[TWO]:.2f} s in two'
+  )
+  for name, (transitions, seconds) in logs.items():
+    one, two = (seconds[way] for way in (ONE, TWO))
+    rest_one, rest_two = (seconds[way] - starts[way] for way in (ONE, TWO))
+    print(
+        f'{transitions} transitions in {name}: {one:.2f} s, {two:.2f} s: '
+        f'{one / two:.2f} times as fast; without the start '
+        f'{(transitions - short) / rest_one:,.0f} and '
+        f'{(transitions - short) / rest_two:,.0f} transitions/s: '
+        f'{rest_one / rest_two:.2f} times'
+    )
 
 
 def main() -> None:
@@ -327,8 +359,8 @@ def main() -> None:
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument(
-      '--repeats', type=int, default=8,
-      help='how often to repeat the 12912 steps of the test data (8)',
+      '--repeats', type=int, default=77,
+      help='how often to repeat the 12912 steps of the test data (77)',
   )
   parser.add_argument(
       '--ways', nargs='+', choices=WAYS, default=list(WAYS), metavar='WAY',
@@ -340,35 +372,30 @@ def main() -> None:
     print(json.dumps(measure(*flags.measure)))
     return
   with tempfile.TemporaryDirectory() as directory:
-    log_dir = os.path.join(directory, 'log')
-    transitions = write_log(log_dir, flags.repeats)
+
+    def write_log(repeats: int, num_files: int) -> tuple[str, int]:
+      log_dir = os.path.join(directory, f'log-{repeats}-{num_files}')
+      count = repeated_log.write(_SAMPLE, log_dir, repeats, num_files)
+      return log_dir, count
+
+    log_dir, transitions = write_log(flags.repeats, 1)
     print(f'a log of {transitions} transitions')
-    print(
-        f'{"":12} {"transitions/s":>14} {"time":>6} {"CPU µs each":>12} '
-        f'{"CPU":>6} {"peak MB":>8} {"bytes each":>11}  parts of the CPU µs'
+    one_file = transitions, print_ways(flags.ways, log_dir, transitions)
+    if not {ONE, TWO} <= set(flags.ways) or flags.repeats < _MIN_REPEATS:
+      return
+
+    def measure_both(*log: int) -> tuple[int, dict[str, float]]:
+      log_dir, transitions = write_log(*log)
+      return transitions, {
+          way: _run(way, log_dir)['seconds'] for way in (ONE, TWO)
+      }
+
+    each = math.ceil(flags.repeats / _FILES)
+    several = measure_both(each * _FILES, _FILES)
+    print_scaling(
+        measure_both(1, 1),
+        {'one file': one_file, f'{_FILES} files': several},
     )
-    reference = None
-    for i, way in enumerate(flags.ways):
-      figures = _run(way, log_dir, os.path.join(directory, str(i)))
-      reference = reference or figures
-      parts = ', '.join(
-          f'{name} {seconds / transitions * 1e6:.1f}'
-          for name, seconds in figures['parts'].items()
-      )
-      print(
-          f'{way:12} {transitions / figures["seconds"]:14,.0f} '
-          f'{figures["seconds"] / reference["seconds"]:5.2f}x '
-          f'{figures["cpu_seconds"] / transitions * 1e6:12.1f} '
-          f'{figures["cpu_seconds"] / reference["cpu_seconds"]:5.2f}x '
-          f'{figures["peak_mb"]:8.0f} '
-          f'{figures["bytes"] / transitions:11.0f}  {parts}',
-          flush=True,
-      )
-  print(
-      f'Time and CPU are also given as multiples of {flags.ways[0]}. Imports '
-      'are not timed but count for memory, which is that of the largest '
-      'process. CPU includes worker processes from their start.'
-  )
 
 
 if __name__ == '__main__':

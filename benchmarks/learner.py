@@ -1,14 +1,37 @@
-"""Learner steps per second, and the share of each part of an update.
+"""Learner steps per second: each part of an update, both stages, and a peer.
 
-    python benchmarks/learner.py [--steps=60] [--padding=same]
+    python benchmarks/learner.py [--network=nature] [--precision=float32]
+        [--cleanrl_dir=DIR --peer_python=PATH]
 
 One learner step is a batch of 32: the target network's forward pass, the online
 network's forward and backward pass, and Adam. The parts are timed one by one
 and beside them the whole step, with teacher values given, as the stages run it.
 Printed beside it: the same step written the plain way, with the Keras
 optimiser that TensorFlow 2.15 hands out by default.
+
+Then both stages. Offline: a learner step with the drawing of its transitions
+from a frame store, teacher values stored. Online: the whole stage with a real
+Reverb server, a learner step every fourth agent step, and a teacher that is
+asked at every agent step.
+
+With --cleanrl_dir the published QDagger of CleanRL runs in the same phases on
+the same machine, in a Python of its own; see benchmarks/cleanrl_qdagger.py for
+what that is. Equal are batch size (32), student network and its parameters
+(--network=nature or impala), teacher network, and one update per four agent
+steps. Not equal is what the systems are: CleanRL runs the teacher on each
+batch, stores stacked frames and has PyTorch's kernels; its agent acts at random
+in about half of these online steps, which spares it the network there.
+
+To compare on one core, start it with `taskset -c 0`: both systems then make one
+thread. On a busy machine compare CPU times.
 """
 
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
 import time
 from typing import Callable
 
@@ -17,45 +40,114 @@ from absl import flags
 from acme import types
 import numpy as np
 
+from rrl_pipeline import scores
 from rrl_pipeline.agents import builder
+from rrl_pipeline.agents import learning
 from rrl_pipeline.agents import losses
 from rrl_pipeline.agents import methods
+from rrl_pipeline.environments import atari
 from rrl_pipeline.networks import config as network_config
+from rrl_pipeline.networks import nature
+from rrl_pipeline.replay import frame_store
+from rrl_pipeline.training import config as config_lib
+from rrl_pipeline.training import guidance
+from rrl_pipeline.training import online
 
 # After rrl_pipeline, which chooses TensorFlow's kernels.
 import tensorflow as tf
 
+_NETWORKS = {
+    'nature': network_config.NatureConfig(padding='valid'),
+    'nature_same': network_config.NatureConfig(),
+    # CleanRL's has 256 hidden units, the paper's 512.
+    'impala': network_config.ImpalaConfig(hidden_units=256),
+}
 _STEPS = flags.DEFINE_integer('steps', 60, 'Learner steps to time.')
-_PADDING = flags.DEFINE_enum(
-    'padding', 'same', ['same', 'valid'], 'Padding of the Nature CNN.'
+_NETWORK = flags.DEFINE_enum('network', 'nature', list(_NETWORKS), 'Network.')
+_PRECISION = flags.DEFINE_enum(
+    'precision', 'float32', ['float32', 'bfloat16'], 'Of the layers.'
 )
-_BATCH, _ACTIONS, _SHAPE = 32, 6, (84, 84, 4)
+_CLEANRL_DIR = flags.DEFINE_string('cleanrl_dir', None, 'Checkout of CleanRL.')
+_PEER_PYTHON = flags.DEFINE_string(
+    'peer_python', None, 'Python that has the requirements of CleanRL.'
+)
+_BATCH, _ACTIONS, _SHAPE, _ROWS = 32, 6, (84, 84, 4), 5_000
+_WARM_UP = 5
 
 
-def _milliseconds(function: Callable[[], object], repeats: int) -> float:
+@dataclasses.dataclass(frozen=True)
+class _Time:
+  """Mean seconds of one of several repetitions."""
+
+  wall: float
+  cpu: float
+
+
+class _Teacher:
+  """The network of CleanRL's teachers, untrained."""
+
+  kind = 'q_values'
+  num_actions = _ACTIONS
+
+  def __init__(self):
+    network = nature.make(_NETWORKS['nature'], _SHAPE, _ACTIONS, 3)
+    self.values = tf.function(network)
+
+
+def _time(function: Callable[[], object], repeats: int) -> _Time:
   function()
   function()
-  start = time.perf_counter()
+  wall, cpu = time.perf_counter(), time.process_time()
   for _ in range(repeats):
     function()
-  return (time.perf_counter() - start) / repeats * 1e3
-
-
-def _transitions() -> types.Transition:
-  generator = np.random.default_rng(0)
-  frames = generator.integers(0, 256, (2, _BATCH, *_SHAPE), dtype=np.uint8)
-  return types.Transition(
-      observation=frames[0],
-      action=generator.integers(0, _ACTIONS, _BATCH, dtype=np.int32),
-      reward=np.zeros(_BATCH, np.float32),
-      discount=np.full(_BATCH, 0.97, np.float32),
-      next_observation=frames[1],
-      extras=generator.normal(size=(_BATCH, _ACTIONS)).astype(np.float32),
+  return _Time(
+      (time.perf_counter() - wall) / repeats,
+      (time.process_time() - cpu) / repeats,
   )
 
 
-def _plain_step(network, target, transitions) -> Callable[[], object]:
+def _agent():
+  return dataclasses.replace(
+      methods.METHODS['qdagger'].agent,
+      precision=_PRECISION.value,
+      min_replay_steps=200,
+      replay_capacity=100_000,
+  )
+
+
+def _learner(seed: int) -> learning.Learner:
+  return builder.make_learner(
+      _NETWORKS[_NETWORK.value], _agent(), _SHAPE, 'uint8', _ACTIONS, seed
+  )
+
+
+def _store() -> frame_store.FrameStore:
+  """Random frames in episodes of 1000."""
+  generator = np.random.default_rng(0)
+  store = frame_store.FrameStore(_ROWS, _SHAPE[:2], _ACTIONS, _SHAPE[2])
+  numbers = np.arange(_ROWS) % 1_000
+  store.extend(
+      frame_store.Rows(
+          observation=generator.integers(
+              0, 256, (_ROWS, *_SHAPE[:2]), np.uint8
+          ),
+          action=generator.integers(0, _ACTIONS, _ROWS, np.int32),
+          reward=np.zeros(_ROWS, np.float32),
+          is_first=numbers == 0,
+          is_last=numbers == 999,
+          is_terminal=numbers == 999,
+          is_padded=np.ones(_ROWS, bool),
+          teacher_values=generator.normal(size=(_ROWS, _ACTIONS)).astype(
+              np.float32
+          ),
+      )
+  )
+  return store
+
+
+def _plain_step(transitions: types.Transition) -> Callable[[], object]:
   """The same update without this package's choices."""
+  network, target = (_learner(seed).network for seed in (1, 2))
   optimizer = tf.keras.optimizers.Adam(1e-4, epsilon=1.5e-4)
   inputs = [tf.constant(x) for x in transitions]
 
@@ -77,12 +169,8 @@ def _plain_step(network, target, transitions) -> Callable[[], object]:
   return lambda: step(*inputs).numpy()
 
 
-def main(argv):
-  del argv
-  config = network_config.NatureConfig(padding=_PADDING.value)
-  agent = methods.METHODS['qdagger'].agent
-  learner = builder.make_learner(config, agent, _SHAPE, 'uint8', _ACTIONS, 0)
-  transitions = _transitions()
+def _print_parts(transitions: types.Transition) -> None:
+  learner = _learner(0)
   network = learner.network
   forward = tf.function(network)
   observation = tf.constant(transitions.observation)
@@ -95,30 +183,117 @@ def main(argv):
     return tf.add_n([tf.reduce_sum(g) for g in gradients])
 
   repeats = _STEPS.value
-  one_forward = _milliseconds(lambda: forward(observation).numpy(), repeats)
-  both = _milliseconds(lambda: backward(observation).numpy(), repeats)
-  whole = _milliseconds(
+  one_forward = _time(lambda: forward(observation).numpy(), repeats)
+  both = _time(lambda: backward(observation).numpy(), repeats)
+  whole = _time(
       lambda: learner.step(transitions, 3.0, 1e-4).loss.numpy(), repeats
   )
-  other = builder.make_learner(config, agent, _SHAPE, 'uint8', _ACTIONS, 1)
-  plain = _milliseconds(
-      _plain_step(
-          other.network,
-          builder.make_network(
-              config, agent.algorithm, _SHAPE, 'uint8', _ACTIONS, 2
-          ),
-          transitions,
-      ),
-      repeats,
-  )
-  print(f'{network.count_params():,} parameters, padding {config.padding}')
-  print(f'target network, forward      {one_forward:7.1f} ms')
-  print(f'online network, both ways    {both:7.1f} ms')
-  rest = whole - one_forward - both
-  print(f'Adam, losses, copying        {rest:7.1f} ms')
-  print(f'learner step                 {whole:7.1f} ms = {1e3 / whole:.1f} /s')
-  print(f'plain step, default Adam     {plain:7.1f} ms = {1e3 / plain:.1f} /s')
-  print(f'ratio plain / learner        {plain / whole:7.2f}')
+  plain = _time(_plain_step(transitions), repeats)
+  print(f'{_NETWORK.value}, {_PRECISION.value}:'
+        f' {network.count_params():,} parameters')
+  for name, part in (
+      ('target network, forward', one_forward),
+      ('online network, both ways', both),
+      ('learner step', whole),
+      ('plain step, default Adam', plain),
+  ):
+    print(f'{name:26} {part.wall * 1e3:7.1f} ms, {part.cpu * 1e3:7.1f} ms CPU')
+  print(f'ratio plain / learner      {plain.wall / whole.wall:7.2f}')
+
+
+def _offline(store: frame_store.FrameStore) -> _Time:
+  learner, agent = _learner(0), _agent()
+  numbers = iter(range(_STEPS.value + 2))
+
+  def step():
+    batch = store.sample(_BATCH, agent.n_step, agent.discount, 0, next(numbers))
+    learner.step(batch, 3.0, 1e-4).loss.numpy()
+
+  return _time(step, _STEPS.value)
+
+
+def _online() -> _Time:
+  """Of one learner step and the agent steps before it."""
+  agent, learner = _agent(), _learner(0)
+  update, calls = learner.update, []
+
+  def timed_update(*args):
+    result = update(*args)
+    result.metrics.loss.numpy()
+    calls.append((time.perf_counter(), time.process_time()))
+    return result
+
+  learner.update = timed_update
+  steps = agent.min_replay_steps + agent.update_period * _STEPS.value
+  with tempfile.TemporaryDirectory() as directory:
+    online.OnlineTrainer(
+        directory,
+        'benchmark',
+        atari.AtariConfig(game='Pong'),
+        agent,
+        config_lib.OnlineConfig(
+            num_actor_steps=steps,
+            evaluation_period=10 * steps,
+            checkpoint_period=10 * steps,
+        ),
+        config_lib.EvaluationConfig(num_episodes=1, num_parallel=1),
+        learner,
+        0,
+        guidance.Guidance(_Teacher(), scores.Scale(random=-21, teacher=21)),
+    ).run()
+  # The first call traces the update.
+  first, last = np.array(calls[_WARM_UP]), np.array(calls[-1])
+  return _Time(*(last - first) / (len(calls) - 1 - _WARM_UP))
+
+
+def _peer() -> dict[str, float]:
+  """What benchmarks/cleanrl_qdagger.py prints."""
+  script = pathlib.Path(__file__).with_name('cleanrl_qdagger.py')
+  output = subprocess.run(
+      [
+          _PEER_PYTHON.value,
+          os.fspath(script),
+          f'--cleanrl_dir={_CLEANRL_DIR.value}',
+          f'--network={_NETWORK.value}',
+          f'--offline_steps={_STEPS.value}',
+          f'--online_updates={_STEPS.value}',
+      ],
+      check=True,
+      stdout=subprocess.PIPE,
+      text=True,
+  ).stdout
+  return json.loads(output.splitlines()[-1])
+
+
+def _print_stages(store: frame_store.FrameStore) -> None:
+  agent_steps = _agent().update_period
+  peer = _peer() if _CLEANRL_DIR.value else None
+  for phase, ours in (('offline', _offline(store)), ('online', _online())):
+    count, unit = 1, 'learner steps'
+    if phase == 'online':
+      count, unit = agent_steps, 'agent steps'
+    print(f'{phase}, {unit}')
+    print(f'  rrl_pipeline {count / ours.wall:8.1f} /s,'
+          f' {ours.cpu / count * 1e3:6.1f} ms CPU each')
+    if peer is None:
+      continue
+    wall, cpu = (peer[f'{phase}_{clock}_seconds'] for clock in ('wall', 'cpu'))
+    print(f'  CleanRL      {count / wall:8.1f} /s,'
+          f' {cpu / count * 1e3:6.1f} ms CPU each')
+    print(f'  ratio        {wall / ours.wall:8.2f} by the clock,'
+          f' {cpu / ours.cpu:6.2f} by CPU time')
+
+
+def main(argv):
+  del argv
+  if (_CLEANRL_DIR.value is None) != (_PEER_PYTHON.value is None):
+    raise app.UsageError('--cleanrl_dir and --peer_python go together.')
+  if _CLEANRL_DIR.value and _NETWORK.value == 'nature_same':
+    raise app.UsageError('CleanRL has no network like nature_same.')
+  store = _store()
+  agent = _agent()
+  _print_parts(store.sample(_BATCH, agent.n_step, agent.discount, 0, 0))
+  _print_stages(store)
 
 
 if __name__ == '__main__':

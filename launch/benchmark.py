@@ -141,16 +141,14 @@ def _main(argv: Sequence[str]) -> int:
         for name, state in states.items()
         if state != benchmark_jobs.State.DONE
     ]
-    if len(failed) < len(states):
-      _report(directory, values.resamples)
-  if failed:
-    print(
-        f'{len(failed)} of {len(states)} runs are not done; their logs are in'
-        f' {directory / "logs"}. The same command runs them again.',
-        file=sys.stderr,
-    )
-    return _FAILED
-  return 0
+    if failed:
+      print(
+          f'{len(failed)} of {len(states)} runs are not done; their logs are in'
+          f' {directory / "logs"}. The same command runs them again.',
+          file=sys.stderr,
+      )
+    _report(directory, values.resamples)
+  return _FAILED if failed else 0
 
 
 def help_text() -> str:
@@ -233,7 +231,8 @@ def _report(directory: pathlib.Path, resamples: int) -> None:
   from rrl_pipeline.reports import benchmark_report
   from rrl_pipeline.reports import benchmark_results
 
-  if not benchmark_results.read(directory).cells:
+  results = benchmark_results.read(directory)
+  if not results.cells and not results.without_scale:
     return
   report = benchmark_report.build(directory, resamples)
   print(f'Report: {benchmark_report.write(report, directory / "report")}')

@@ -17,6 +17,7 @@ from typing import Any, Sequence, TYPE_CHECKING
 
 from rrl_pipeline import overrides
 from rrl_pipeline import run_directory
+from rrl_pipeline import scores
 from rrl_pipeline import settings
 from rrl_pipeline.launch import benchmark_jobs
 from rrl_pipeline.launch import method_choice
@@ -245,6 +246,7 @@ def _prepare(run: Run, task: Run, command: str) -> list[str]:
   """Writes the settings of a run as the launcher does; returns its command."""
   config = run.config
   if run.method:
+    _check_teacher(task)
     config = _with_shared(config, task)
   paths = run_directory.RunDirectory(run.directory)
   with paths.lock():
@@ -291,6 +293,20 @@ def _uses_data(config: 'config_lib.PipelineConfig') -> bool:
   return config.offline.num_learner_steps > 0 or config.agent.needs_data
 
 
+def _check_teacher(task: Run) -> None:
+  """Raises before hours are spent on students that could not be scored."""
+  from rrl_pipeline.environments import random_returns
+
+  bundle = run_directory.read_json(_bundle(task) / 'bundle.json')
+  scores.Scale(
+      random_returns.random_return(task.task), bundle['score']['mean_return']
+  )
+
+
+def _bundle(task: Run) -> pathlib.Path:
+  return task.directory / 'teacher' / 'bundle'
+
+
 def _with_shared(
     config: 'config_lib.PipelineConfig', task: Run
 ) -> 'config_lib.PipelineConfig':
@@ -299,7 +315,7 @@ def _with_shared(
   return dataclasses.replace(
       config,
       teacher=dataclasses.replace(
-          config.teacher, bundle=str(task.directory / 'teacher' / 'bundle')
+          config.teacher, bundle=str(_bundle(task))
       ),
       dataset=dataclasses.replace(
           config.dataset, path=str(task.directory / done['outputs']['dataset'])

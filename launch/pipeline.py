@@ -77,19 +77,27 @@ def _dataset(context: stages.Context) -> stages.Result:
   from rrl_pipeline.beam_jobs import build_rlds
   from rrl_pipeline.beam_jobs import finalize
   from rrl_pipeline.environments import factory
+  from rrl_pipeline.rlds import replay_datasets
 
-  environment = factory.make(config.environment, seed=0)
   summary = build_rlds.convert(
       build_rlds.BuildRldsConfig(
           log_dir=str(context.input_path('collect', 'logs')),
           data_dir=str(context.directory),
-          game=config.environment.game,
+          dataset=replay_datasets.OF_KIND[config.environment.kind],
+          # What is no game is named after who plays, as the log says.
+          name=getattr(config.environment, 'game', ''),
           run=config.dataset.run,
           checkpoints=config.logs.checkpoints,
           stack_size=config.environment.stack_size,
-          num_actions=environment.action_spec().num_values,
+          num_actions=factory.interface(config.environment).num_actions,
       )
   )
+  if config.dataset.card:
+    from rrl_pipeline.beam_jobs import compute_statistics
+
+    compute_statistics.compute(
+        compute_statistics.ComputeStatisticsConfig(summary.path)
+    )
   shards = finalize.published_metadata(summary.path)['shards']
   result = stages.Result(
       outputs={

@@ -48,11 +48,14 @@ class DatasetConfig:
       teachers of one game are told apart by it.
     mix: version folders of further datasets of the same game; each batch is
       drawn from all of them by `offline.mixing_weights`.
+    card: whether a dataset that is converted gets its statistics and its card.
+      That takes a few seconds, and half a minute for a million steps.
   """
 
   path: str = ''
   run: int = 1
   mix: tuple[str, ...] = ()
+  card: bool = True
 
   def __post_init__(self):
     if self.run < 1:

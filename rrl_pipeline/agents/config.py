@@ -91,6 +91,9 @@ class AgentConfig:
     epsilon_end: exploration rate after `epsilon_decay_steps`.
     epsilon_decay_steps: online agent steps of the linear decay from one to the
       other. An agent that was pre-trained starts at the end of its schedule.
+    marco_polo_share: share of online flights, of balloons only, in which four
+      hours of the agent alternate with two of a random walk (MarcoPolo of the
+      Balloon Learning Environment, whose agents have 0.8 and no ε).
   """
 
   algorithm: algorithm_config.AlgorithmConfig = algorithm_config.DqnConfig()
@@ -123,6 +126,7 @@ class AgentConfig:
   epsilon_start: float = 0.01
   epsilon_end: float = 0.01
   epsilon_decay_steps: int = 0
+  marco_polo_share: float = 0.0
 
   def __post_init__(self):
     for name in (
@@ -141,7 +145,7 @@ class AgentConfig:
     for name in ('learning_rate', 'weaned_learning_rate', 'temperature'):
       if getattr(self, name) <= 0:
         raise ValueError(f'{name} must be positive, got {getattr(self, name)}.')
-    for name in ('epsilon_start', 'epsilon_end'):
+    for name in ('epsilon_start', 'epsilon_end', 'marco_polo_share'):
       if not 0 <= getattr(self, name) <= 1:
         raise ValueError(
             f'{name} must be a probability, got {getattr(self, name)}.'

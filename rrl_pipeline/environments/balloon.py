@@ -8,7 +8,7 @@ of it are replaced by equal ones (see `balloon_wind`, `balloon_features` and
 `balloon_solar`).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import dm_env
 from dm_env import specs
@@ -88,6 +88,7 @@ class BalloonEnvironment(environment.Environment):
     self._simulator = simulator()
     self._episode = 0
     self._steps = 0
+    self._steps_within_radius = 0
     self._needs_reset = True
 
   @property
@@ -121,6 +122,16 @@ class BalloonEnvironment(environment.Environment):
         within_radius=bool(distance <= self._simulator.radius),
         status=balloon.status.name)
 
+  @property
+  def episode_facts(self) -> dict[str, Any]:
+    """The flight's seed, steps, TWR50 (see `balloon_flights`) and end."""
+    balloon = self._simulator.get_simulator_state().balloon_state
+    return {
+        'flight_seed': self._config.flight_seed(self._seed, self._episode - 1),
+        'time_within_radius': self._steps_within_radius / max(self._steps, 1),
+        'status': balloon.status.name,
+    }
+
   def start_at_episode(self, episode: int) -> None:
     """Makes the next `reset` start the episode of this number."""
     self._episode = episode
@@ -130,6 +141,7 @@ class BalloonEnvironment(environment.Environment):
     observation = self._simulator.reset(seed=self.flight_seed)
     self._episode += 1
     self._steps = 0
+    self._steps_within_radius = 0
     self._needs_reset = False
     return dm_env.restart(observation)
 
@@ -139,6 +151,9 @@ class BalloonEnvironment(environment.Environment):
     observation, reward, ended, _ = self._simulator.step(int(action))
     reward = np.float32(reward)
     self._steps += 1
+    balloon = self._simulator.get_simulator_state().balloon_state
+    distance = units.relative_distance(balloon.x, balloon.y)
+    self._steps_within_radius += bool(distance <= self._simulator.radius)
     if ended:
       self._needs_reset = True
       return dm_env.TimeStep(

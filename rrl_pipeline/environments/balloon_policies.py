@@ -1,11 +1,9 @@
 """Behaviour that explores the winds: a random walk, and MarcoPolo around it.
 
-Both follow the Balloon Learning Environment step by step, but draw from the
+Both follow the Balloon Learning Environment (BLE) step by step, but draw from the
 generator of the episode, so that an episode can be played again on its own.
 They need the features of the balloon only, not the environment's package.
 """
-
-import dataclasses
 
 import numpy as np
 
@@ -22,25 +20,6 @@ _PRESSURE_RANGE = (5000, 14000)
 _START_RANGE = (6500, 11400)
 _TOLERANCE = 100
 _PASCALS_PER_SECOND = 0.1666
-
-
-@dataclasses.dataclass(frozen=True)
-class MarcoPoloConfig:
-  """How often an episode explores.
-
-  Attributes:
-    episode_probability: share of episodes in which walks are interleaved; 0.8
-      in the environment's own training runs.
-  """
-
-  episode_probability: float = 0.8
-
-  def __post_init__(self):
-    if not 0 <= self.episode_probability <= 1:
-      raise ValueError(
-          'episode_probability must be within 0 and 1, got'
-          f' {self.episode_probability}.'
-      )
 
 
 class RandomWalk:
@@ -74,7 +53,7 @@ class RandomWalk:
 
 
 class MarcoPolo:
-  """Interleaves a policy with a random walk, in most episodes.
+  """Interleaves a policy with a random walk, in a share of episodes.
 
   Such an episode alternates four hours of the policy and two hours of the
   walk, beginning with the policy. The walk stands still meanwhile.
@@ -83,14 +62,15 @@ class MarcoPolo:
     exploring: whether the walk chose the last action.
   """
 
-  def __init__(self, config: MarcoPoloConfig):
-    self._config = config
+  def __init__(self, share: float):
+    """Explores in this share of episodes; in 0.8 of BLE's own training."""
+    self._share = share
     self._walk = RandomWalk()
     self.exploring = False
 
   def start(self, generator: np.random.Generator) -> None:
     """Begins an episode; all its random numbers come from `generator`."""
-    self._explores = generator.random() < self._config.episode_probability
+    self._explores = generator.random() < self._share
     self._walk.start(generator)
     self._step = 0
     self.exploring = False

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+from typing import Any
 
 import dm_env
 from dm_env import specs
@@ -51,3 +52,11 @@ class Environment(dm_env.Environment):
   @abc.abstractmethod
   def start_at_episode(self, episode: int) -> None:
     """Makes the next `reset` start the episode of this number."""
+
+  @property
+  def episode_facts(self) -> dict[str, Any]:
+    """What else is known of the episode that has just ended, as JSON.
+
+    Logs keep it beside the episode: how a flight went, for example.
+    """
+    return {}

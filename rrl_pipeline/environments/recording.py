@@ -5,14 +5,17 @@ the environment loop of Acme. Both record complete episodes from any `dm_env`
 whose observations and actions are single arrays.
 """
 
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping, Optional
 
 import dm_env
 from dm_env import specs
 import numpy as np
 
+from rrl_pipeline.logs import bounds as bounds_lib
 from rrl_pipeline.logs import recorder
 from rrl_pipeline.logs import recording_files
+
+EpisodeMetadata = Callable[[dm_env.Environment], Mapping[str, Any]]
 
 
 def describe(
@@ -40,7 +43,23 @@ def describe(
     arrays[name] = recording_files.Array(
         tuple(spec.shape), str(np.dtype(spec.dtype))
     )
-  return recording_files.Description(**arrays, metadata=metadata)
+  return recording_files.Description(
+      **arrays,
+      metadata=metadata,
+      bounds=declared_bounds(environment.observation_spec()),
+  )
+
+
+def declared_bounds(observation: specs.Array) -> Optional[bounds_lib.Bounds]:
+  """The range that a spec declares; None if it is that of its dtype."""
+  if not isinstance(observation, specs.BoundedArray):
+    return None
+  return bounds_lib.declared(
+      observation.minimum,
+      observation.maximum,
+      observation.shape,
+      observation.dtype,
+  )
 
 
 class RecordingEnvironment(dm_env.Environment):
@@ -51,10 +70,21 @@ class RecordingEnvironment(dm_env.Environment):
   """
 
   def __init__(
-      self, environment: dm_env.Environment, writer: recorder.RecordingWriter
+      self,
+      environment: dm_env.Environment,
+      writer: recorder.RecordingWriter,
+      episode_metadata: Optional[EpisodeMetadata] = None,
   ):
+    """Wraps an environment.
+
+    Args:
+      environment: to be recorded.
+      writer: of the recording.
+      episode_metadata: says of an environment, in the last step of an episode,
+        what else is to be recorded of that episode, as JSON.
+    """
     self._environment = environment
-    self._observer = RecordingObserver(writer)
+    self._observer = RecordingObserver(writer, episode_metadata)
 
   def __getattr__(self, name: str) -> Any:
     if name == '_environment':  # While it is being copied, not yet there.
@@ -98,8 +128,13 @@ class RecordingObserver:
   inherited here.
   """
 
-  def __init__(self, writer: recorder.RecordingWriter):
+  def __init__(
+      self,
+      writer: recorder.RecordingWriter,
+      episode_metadata: Optional[EpisodeMetadata] = None,
+  ):
     self._recorder = recorder.EpisodeRecorder(writer)
+    self._episode_metadata = episode_metadata
 
   def observe_first(
       self, env: dm_env.Environment, timestep: dm_env.TimeStep
@@ -115,13 +150,16 @@ class RecordingObserver:
       action: np.ndarray,
   ) -> None:
     """Adds the step that led to `timestep`."""
-    del env
+    metadata = {}
+    if timestep.last() and self._episode_metadata is not None:
+      metadata = self._episode_metadata(env)
     self._recorder.add(
         action,
         timestep.reward,
         timestep.discount,
         timestep.observation,
         timestep.last(),
+        metadata,
     )
 
   def get_metrics(self) -> dict[str, int]:

@@ -133,18 +133,14 @@ class DopamineMsgpackReader:
           ),
       )
     builder.interrupt()
-    if not builder.spans:
-      raise reader.LogError(
-          f'{config.directory} holds no steps in checkpoints '
-          f'{", ".join(map(str, numbers))}'
-      )
-    accounting = reader.Accounting(
+    accounting = reader.account(
+        builder.spans,
         adds=end,
-        transitions=sum(span.length for span in builder.spans),
         padding=builder.repetitions,
         left_out=left_out,
+        directory=config.directory,
+        checkpoints=numbers,
     )
-    accounting.check()
     return reader.LogIndex(
         spans=tuple(builder.spans),
         accounting=accounting,

@@ -1,8 +1,9 @@
 """One recorded episode in one file, which `numpy.load` reads too.
 
 An episode of T steps is a zip archive of `observations.npy` [T + 1, ...],
-`actions.npy` [T, ...], `rewards.npy` [T], `discounts.npy` [T] float32 and
-`episode.json`, its place in the recording. Everything is compressed and has a
+`actions.npy` [T, ...], `rewards.npy` [T], `discounts.npy` [T] float32,
+`episode.json`, its place in the recording, and, if anything else is known of the
+episode, `metadata.json`, a JSON object. Everything is compressed and has a
 CRC-32, which is checked when it is read to its end. Nothing depends on time or
 machine: the same episode is the same bytes.
 """
@@ -14,7 +15,7 @@ import json
 import math
 import os
 import struct
-from typing import IO, BinaryIO, Iterator, Mapping, Sequence
+from typing import Any, IO, BinaryIO, Iterator, Mapping, Sequence
 import zipfile
 import zlib
 
@@ -23,6 +24,7 @@ import numpy as np
 from rrl_pipeline.logs import reader
 
 HEADER = 'episode.json'
+METADATA = 'metadata.json'
 OBSERVATIONS = 'observations'
 ACTIONS = 'actions'
 REWARDS = 'rewards'
@@ -75,7 +77,10 @@ class Header:
 
 
 def write(
-    file: BinaryIO, header: Header, arrays: Mapping[str, Sequence[np.ndarray]]
+    file: BinaryIO,
+    header: Header,
+    arrays: Mapping[str, Sequence[np.ndarray]],
+    metadata: Mapping[str, Any],
 ) -> None:
   """Writes an episode.
 
@@ -83,11 +88,15 @@ def write(
     file: to write to.
     header: of the episode.
     arrays: the rows of each array, all of one shape and dtype.
+    metadata: of the episode, as JSON; if it is empty, nothing is written of it.
   """
   with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as archive:
-    with archive.open(HEADER, 'w') as member:
-      fields = dataclasses.asdict(header)
-      member.write(json.dumps(fields, sort_keys=True).encode())
+    for name, fields in (
+        (HEADER, dataclasses.asdict(header)), (METADATA, dict(metadata))
+    ):
+      if fields:
+        with archive.open(name, 'w') as member:
+          member.write(json.dumps(fields, sort_keys=True).encode())
     for name in _ARRAYS:
       rows = arrays[name]
       size = len(rows) * rows[0].nbytes
@@ -116,6 +125,7 @@ class EpisodeArchive:
 
   Attributes:
     header: of the episode.
+    metadata: what else was recorded of it, as JSON.
   """
 
   def __init__(self, path: str):
@@ -130,6 +140,9 @@ class EpisodeArchive:
     try:
       with self._named_errors():
         self.header = Header(**json.loads(self._zip.read(HEADER)))
+        self.metadata = {}
+        if METADATA in self._zip.namelist():
+          self.metadata = dict(json.loads(self._zip.read(METADATA)))
     except reader.LogError:
       self._zip.close()
       raise
@@ -145,11 +158,11 @@ class EpisodeArchive:
 
   def source_file(self) -> reader.SourceFile:
     """What identifies the contents; its CRC is that of the members' CRCs."""
+    names = [HEADER, *(f'{name}.npy' for name in _ARRAYS)]
+    if self.metadata:
+      names.append(METADATA)
     with self._named_errors():
-      checksums = [
-          self._zip.getinfo(name).CRC
-          for name in (HEADER, *(f'{name}.npy' for name in _ARRAYS))
-      ]
+      checksums = [self._zip.getinfo(name).CRC for name in names]
     return reader.SourceFile(
         name=os.path.basename(self._path),
         size=os.path.getsize(self._path),

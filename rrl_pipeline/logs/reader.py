@@ -7,11 +7,12 @@ episodes as a stream of blocks; it runs in the workers, each on its own share.
 """
 
 import dataclasses
-from typing import Any, Iterator, Mapping, Protocol, Sequence
+from typing import Any, Iterator, Mapping, Optional, Protocol, Sequence
 
 import numpy as np
 
 from rrl_pipeline import types
+from rrl_pipeline.logs import bounds as bounds_lib
 
 
 class LogError(ValueError):
@@ -86,6 +87,42 @@ class Accounting:
       )
 
 
+def account(
+    spans: Sequence[EpisodeSpan],
+    adds: int,
+    padding: int,
+    left_out: int,
+    directory: str,
+    checkpoints: Sequence[int],
+) -> Accounting:
+  """What became of the entries of a log, after checking that it adds up.
+
+  Args:
+    spans: the episodes found.
+    adds: see `Accounting`, and the two that follow.
+    padding: entries that are no step of their own.
+    left_out: entries that are lost.
+    directory: of the log.
+    checkpoints: the numbers of those that were read.
+
+  Raises:
+    LogError: if it does not, or if there are no episodes.
+  """
+  if not spans:
+    raise LogError(
+        f'{directory} holds no steps in checkpoints '
+        f'{", ".join(map(str, checkpoints))}'
+    )
+  accounting = Accounting(
+      adds=adds,
+      transitions=sum(span.length for span in spans),
+      padding=padding,
+      left_out=left_out,
+  )
+  accounting.check()
+  return accounting
+
+
 @dataclasses.dataclass(frozen=True)
 class SourceFile:
   """What tells one version of a log file from another.
@@ -112,6 +149,8 @@ class LogIndex:
     checkpoints: the numbers of the checkpoints that are read.
     sources: for each of them, its files.
     frame_shape: shape of one observation.
+    frame_dtype: dtype of its numbers.
+    bounds: the range that the environment declares for them, if the log says.
     ends_marked: False if the log does not mark ends other than terminal ones.
     metadata: what the writer of the log said about it.
     warnings: what the user should know, one line each.
@@ -128,6 +167,8 @@ class LogIndex:
   metadata: Mapping[str, Any]
   warnings: Sequence[str]
   losses: Sequence[str] = ()
+  frame_dtype: str = 'uint8'
+  bounds: Optional[bounds_lib.Bounds] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,15 +182,20 @@ class EpisodeStream:
     frames: blocks [N, ...] of consecutive observations, T in all, or T + 1 if
       the span has its final observation. They can be taken once, in order, and
       before the next episode is asked for.
+    metadata: what else the log says of this episode, as JSON.
   """
 
   span: EpisodeSpan
   actions: np.ndarray
   rewards: np.ndarray
   frames: Iterator[np.ndarray]
+  metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   def load(self) -> types.Episode:
-    """Takes all frames into memory: 7 KB for each step of an Atari game."""
+    """Takes all frames into memory: 7 KB for each step of an Atari game.
+
+    What the log says of the episode is kept beside its place there.
+    """
     return types.Episode(
         observations=np.concatenate(list(self.frames)),
         actions=self.actions.astype(np.int64),
@@ -157,6 +203,7 @@ class EpisodeStream:
         end=self.span.end,
         complete_start=self.span.complete_start,
         metadata={
+            **self.metadata,
             'checkpoint': self.span.checkpoint_id,
             'episode': self.span.episode_id,
             'first_add': self.span.first_add,

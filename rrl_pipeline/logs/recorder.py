@@ -9,8 +9,10 @@ into one directory if each is a writer of its own number.
 import contextlib
 import dataclasses
 import fcntl
+import json
 import os
-from typing import BinaryIO, Sequence
+import types
+from typing import Any, BinaryIO, Mapping, Sequence
 
 import numpy as np
 
@@ -33,12 +35,15 @@ class RecordedEpisode:
     rewards: [T], as the environment gave them.
     discounts: [T] float32; the last one is 0 if the episode ended in a terminal
       state, as in `dm_env`.
+    metadata: what else is known of the episode, such as the seed of its
+      environment, as JSON.
   """
 
   observations: Sequence[np.ndarray]
   actions: np.ndarray
   rewards: np.ndarray
   discounts: np.ndarray
+  metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class RecordingWriter:
@@ -110,8 +115,9 @@ class RecordingWriter:
         length=len(arrays[archive.ACTIONS]),
         terminal=bool(arrays[archive.DISCOUNTS][-1] == 0),
     )
+    _check_metadata(episode.metadata)
     with atomic.replacing(self._path(self.num_episodes)) as file:
-      archive.write(file, header, arrays)
+      archive.write(file, header, arrays, episode.metadata)
     self.num_episodes += 1
     self.num_steps += header.length
 
@@ -245,6 +251,7 @@ class EpisodeRecorder:
       discount: float,
       observation: np.ndarray,
       last: bool,
+      metadata: Mapping[str, Any] = types.MappingProxyType({}),
   ) -> None:
     """Adds a step; the last one writes the episode.
 
@@ -255,6 +262,7 @@ class EpisodeRecorder:
       discount: 0 if it led to a terminal state.
       observation: that it led to; it is copied.
       last: whether the episode ends with it.
+      metadata: of the episode, as JSON; taken with its last step.
 
     Raises:
       ValueError: if no episode was begun, or it does not fit the recording.
@@ -274,6 +282,7 @@ class EpisodeRecorder:
               np.stack(self._actions),
               np.stack(self._rewards),
               np.array(self._discounts, archive.DISCOUNT_DTYPE),
+              metadata,
           )
       )
 
@@ -284,6 +293,16 @@ def _cast(value: np.ndarray, described: files.Array) -> np.ndarray:
   if np.can_cast(value.dtype, described.dtype, 'same_kind'):
     return value.astype(described.dtype)
   return value  # The writer refuses it.
+
+
+def _check_metadata(metadata: Mapping[str, Any]) -> None:
+  try:
+    json.dumps(dict(metadata), allow_nan=False)
+  except (TypeError, ValueError) as error:
+    raise ValueError(
+        f'the metadata of the episode is {metadata!r}; expected what JSON can '
+        f'hold: names, numbers, lists and mappings ({error})'
+    ) from error
 
 
 def _lock(directory: str, writer: int) -> BinaryIO:
@@ -308,6 +327,8 @@ def _difference(found: files.Description, wanted: files.Description) -> str:
     other = wanted.arrays()[name]
     if described != other:
       return f'its {name} are {described}, not {other}'
+  if found.bounds != wanted.bounds:
+    return 'the range of its observations is another'
   names = sorted({*found.metadata, *wanted.metadata})
   for name in names:
     values = [repr(d.metadata.get(name)) for d in (found, wanted)]

@@ -20,7 +20,8 @@ from rrl_pipeline.logs import reader
 from rrl_pipeline.logs import recording_files as files
 
 _EVERYTHING = ('latest', 'all')
-_RAW_REWARDS = 'as the environment gave them, not clipped'
+# Said of the rewards of every recording.
+RAW_REWARDS = 'as the environment gave them, not clipped'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,10 +120,12 @@ class RecordingReader:
         sources=sources,
         frame_shape=description.observation.shape,
         ends_marked=True,
-        metadata={'rewards': _RAW_REWARDS, **description.metadata},
+        metadata={'rewards': RAW_REWARDS, **description.metadata},
         warnings=tuple(warnings),
         # Said by who made the recording of something else.
         losses=tuple(description.metadata.get('losses', ())),
+        frame_dtype=np.dtype(description.observation.dtype).name,
+        bounds=description.bounds,
     )
 
   def read(
@@ -154,6 +157,7 @@ class RecordingReader:
                 (span.length + 1, *observation.shape),
                 observation.dtype,
             ),
+            metadata=episode.metadata,
         )
 
   def _select(self) -> tuple[dict[int, list[int]], list[str]]:

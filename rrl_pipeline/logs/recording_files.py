@@ -14,11 +14,12 @@ import dataclasses
 import json
 import os
 import re
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 import numpy as np
 
 from rrl_pipeline.logs import atomic
+from rrl_pipeline.logs import bounds as bounds_lib
 from rrl_pipeline.logs import episode_archive
 from rrl_pipeline.logs import reader
 
@@ -66,12 +67,14 @@ class Description:
     action: of the agent.
     reward: of the environment, as it gave it: nothing is clipped.
     metadata: of the environment and of who acts in it, as JSON.
+    bounds: of the observations, if the environment declares any.
   """
 
   observation: Array
   action: Array
   reward: Array
   metadata: Mapping[str, Any]
+  bounds: Optional[bounds_lib.Bounds] = None
 
   def arrays(self) -> dict[str, Array]:
     """The recorded arrays by their names in the files."""
@@ -82,12 +85,12 @@ class Description:
     }
 
   def to_json(self) -> str:
+    fields = dataclasses.asdict(self)
+    del fields['bounds']
+    if self.bounds is not None:
+      fields['bounds'] = self.bounds.to_json_value()
     return json.dumps(
-        {
-            'format': _FORMAT,
-            'version': _VERSION,
-            **dataclasses.asdict(self),
-        },
+        {'format': _FORMAT, 'version': _VERSION, **fields},
         indent=2,
         sort_keys=True,
     )
@@ -140,7 +143,12 @@ def read_description(directory: str) -> Description:
                       fields[name]['dtype'])
           for name in ('observation', 'action', 'reward')
       }
-      return Description(**arrays, metadata=dict(fields['metadata']))
+      bounds = fields.get('bounds')
+      return Description(
+          **arrays,
+          metadata=dict(fields['metadata']),
+          bounds=bounds and bounds_lib.Bounds.from_json_value(bounds),
+      )
   except FileNotFoundError as error:
     raise reader.LogError(
         f'{directory} holds no recording: {DESCRIPTION_FILE} is missing'

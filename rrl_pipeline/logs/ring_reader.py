@@ -83,25 +83,22 @@ class RingReader:
         left_out += piece.first_add - end
         end = piece.end_add
     builder.finish()
-    if not builder.spans:
-      raise reader.LogError(
-          f'{checkpoints[0].directory} holds no steps in checkpoints '
-          f'{", ".join(str(c.number) for c in checkpoints)}'
-      )
-    accounting = reader.Accounting(
+    numbers = tuple(c.number for c in checkpoints)
+    accounting = reader.account(
+        builder.spans,
         adds=end,
-        transitions=sum(span.length for span in builder.spans),
         padding=builder.padding,
         left_out=left_out,
+        directory=checkpoints[0].directory,
+        checkpoints=numbers,
     )
-    accounting.check()
     spans, limit_warnings = time_limits.recognise(
         builder.spans, self._time_limit_steps
     )
     return reader.LogIndex(
         spans=spans,
         accounting=accounting,
-        checkpoints=tuple(c.number for c in checkpoints),
+        checkpoints=numbers,
         sources={c.number: c.sources() for c in checkpoints},
         frame_shape=checkpoints[0].frame_shape,
         ends_marked=self._selection.ends_marked,

@@ -109,10 +109,11 @@ class QuantileHead:
 class ImplicitQuantileHead:
   """Quantiles at any fractions (IQN; Dabney et al., ICML 2018, section 3).
 
-  A fraction τ becomes cos(π i τ) for i = 0, 1, …, then a dense layer with ReLU
-  as wide as the features, which it multiplies before the hidden layer. All
-  layers of the head are initialised as in Dopamine's IQN; the hidden layer is
-  the torso's.
+  A fraction τ becomes cos(π i τ) for i = 1, 2, …, then a dense layer with ReLU
+  as wide as the features, which it multiplies before the hidden layer. That i
+  begins at 1, where the paper has 0, is as in Dopamine and in the code of the
+  reincarnating RL paper. The layers of the head are initialised as in
+  Dopamine's IQN; the hidden layer is the torso's.
 
   The expected values are means over evenly spaced fractions rather than over
   drawn ones, so that the network is a function of the observation alone.
@@ -161,7 +162,7 @@ class ImplicitQuantileHead:
 
   def _quantiles(self, torso, features, fractions) -> Any:
     """[B, F] at [B, M] or [1, M] → [B, A, M]."""
-    orders = math.pi * tf.range(self._embedding_size, dtype=tf.float32)
+    orders = math.pi * tf.range(1, self._embedding_size + 1, dtype=tf.float32)
     embedded = self._embedding(tf.cos(fractions[:, :, tf.newaxis] * orders))
     joined = features[:, tf.newaxis, :] * embedded  # [B, M, F]
     return tf.transpose(self._layer(torso.hidden(joined)), [0, 2, 1])

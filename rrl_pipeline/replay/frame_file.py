@@ -1,6 +1,6 @@
 """Decoded rows of a dataset in files that several runs read at once.
 
-    <directory>/frames-<key>/frames.npy    [N, ...] uint8, mapped by its readers
+    <directory>/frames-<key>/frames.npy    [N, ...], mapped by its readers
     <directory>/frames-<key>/columns.npz   the other columns of the rows
 
 The folder appears under its name only when it is complete. Whoever comes first
@@ -10,6 +10,7 @@ keeps each page in memory once, for however many processes.
 """
 
 import fcntl
+import math
 import os
 import pathlib
 import shutil
@@ -34,6 +35,7 @@ def open_rows(
     key: str,
     num_rows: int,
     frame_shape: tuple[int, ...],
+    frame_dtype: np.dtype,
     decode: Callable[[], Iterable[frame_store.Rows]],
 ) -> frame_store.Rows:
   """All rows of a dataset, decoded at most once for all who share a directory.
@@ -43,6 +45,7 @@ def open_rows(
     key: hexadecimal digits that tell these rows from any others.
     num_rows: N.
     frame_shape: of one observation.
+    frame_dtype: of one observation.
     decode: gives the rows, in order and N in all; called if they are not there.
 
   Returns:
@@ -54,13 +57,13 @@ def open_rows(
   """
   path = folder(directory, key)
   if not path.exists():
-    _write(path, num_rows, frame_shape, decode)
+    _write(path, num_rows, (frame_shape, np.dtype(frame_dtype)), decode)
   frames = np.load(path / _FRAMES, mmap_mode='r', allow_pickle=False)
   with np.load(path / _COLUMNS, allow_pickle=False) as columns:
     return frame_store.Rows(observation=frames, **columns)
 
 
-def _write(path, num_rows, frame_shape, decode) -> None:
+def _write(path, num_rows, frame, decode) -> None:
   """Writes the folder, unless another process did meanwhile."""
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,10 +82,11 @@ def _write(path, num_rows, frame_shape, decode) -> None:
     temporary = path.with_suffix('.incomplete')
     # Of a process that was killed; whoever holds the lock may remove it.
     shutil.rmtree(temporary, ignore_errors=True)
-    _check_space(path.parent, num_rows * int(np.prod(frame_shape)))
+    shape, dtype = frame
+    _check_space(path.parent, num_rows * math.prod(shape) * dtype.itemsize)
     temporary.mkdir()
     try:
-      _fill(temporary, num_rows, frame_shape, decode)
+      _fill(temporary, num_rows, frame, decode)
       os.rename(temporary, path)
     except BaseException:
       shutil.rmtree(temporary, ignore_errors=True)
@@ -100,12 +104,13 @@ def _check_space(directory: pathlib.Path, needed: int) -> None:
     )
 
 
-def _fill(directory, num_rows, frame_shape, decode) -> None:
+def _fill(directory, num_rows, frame, decode) -> None:
+  shape, dtype = frame
   frames = np.lib.format.open_memmap(
       directory / _FRAMES,
       mode='w+',
-      dtype=np.uint8,
-      shape=(num_rows, *frame_shape),
+      dtype=dtype,
+      shape=(num_rows, *shape),
   )
   columns = []
   start = 0

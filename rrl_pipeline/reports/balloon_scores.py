@@ -37,6 +37,7 @@ class AgentScore:
 
   Attributes:
     time_within_radius: mean TWR50, in [0, 1].
+    interquartile_mean: of TWR50: the mean over the middle half of the seeds.
     mean_return: mean return.
     normalised_score: of the mean return; None without teacher or random walk.
     difference: mean of TWR50 minus the teacher's, seed by seed; None without
@@ -46,6 +47,7 @@ class AgentScore:
   """
 
   time_within_radius: aggregate.Estimate
+  interquartile_mean: aggregate.Estimate
   mean_return: aggregate.Estimate
   normalised_score: Optional[aggregate.Estimate]
   difference: Optional[aggregate.Estimate]
@@ -114,6 +116,9 @@ def compare(
         time_within_radius=aggregate.over_episodes(
             times[name], resamples, _SEED
         ),
+        interquartile_mean=aggregate.over_runs(
+            times[name][:, None], resamples, _SEED
+        )['iqm'],
         mean_return=aggregate.over_episodes(returns[name], resamples, _SEED),
         normalised_score=_normalised_score(name, returns, resamples),
         difference=difference,
@@ -165,6 +170,7 @@ def table(comparison: Comparison) -> str:
   columns = {
       'agent': list(comparison.agents),
       'TWR50 [%]': [_text(a.time_within_radius, 100, 1) for a in agents],
+      'IQM [%]': [_text(a.interquartile_mean, 100, 1) for a in agents],
       'minus the teacher [points]': [
           _text(a.difference, 100, 1) for a in agents
       ],

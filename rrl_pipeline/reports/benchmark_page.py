@@ -1,4 +1,4 @@
-"""Renders the report of a benchmark as one HTML file that needs nothing else."""
+"""Renders the report of a benchmark as one self-contained HTML file."""
 
 import base64
 from typing import Any, Mapping, Sequence

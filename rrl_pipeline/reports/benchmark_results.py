@@ -54,12 +54,15 @@ class Results:
     cells: the finished cells, in the order of the record.
     unfinished: (method, task, seed) of the others.
     teacher_returns: mean return of each task's teacher that is known.
+    without_scale: by task, why scores have no meaning there: its teacher is no
+      better than random play. Its cells are in none of the lists above.
   """
 
   record: Mapping[str, Any]
   cells: Sequence[Cell]
   unfinished: Sequence[tuple[str, str, int]]
   teacher_returns: Mapping[str, float]
+  without_scale: Mapping[str, str]
 
 
 def read(directory: Union[str, os.PathLike]) -> Results:
@@ -74,16 +77,24 @@ def read(directory: Union[str, os.PathLike]) -> Results:
         f'{directory} holds no {RECORD}; give the --directory of a benchmark'
     )
   record = run_directory.read_json(directory / RECORD)
-  cells, unfinished, teacher_returns = [], [], {}
+  cells, unfinished, teacher_returns, without_scale = [], [], {}, {}
   for entry in record['cells']:
     paths = run_directory.RunDirectory(directory / entry['run'])
     if paths.read_done('evaluate') is None:
       unfinished.append((entry['method'], entry['task'], entry['seed']))
       continue
     run = runs_lib.read_run(paths.root)
-    cells.append(_cell(directory, record, entry, run))
-    teacher_returns[entry['task']] = run.teacher.mean_return
-  return Results(record, cells, unfinished, teacher_returns)
+    task = entry['task']
+    teacher_returns[task] = run.teacher.mean_return
+    try:
+      scale = scores.Scale(
+          record['tasks'][task]['random_return'], run.teacher.mean_return
+      )
+    except ValueError as error:
+      without_scale[task] = str(error)
+      continue
+    cells.append(_cell(directory, record, entry, run, scale))
+  return Results(record, cells, unfinished, teacher_returns, without_scale)
 
 
 def _cell(
@@ -91,9 +102,8 @@ def _cell(
     record: Mapping[str, Any],
     entry: Mapping[str, Any],
     run: runs_lib.Run,
+    scale: scores.Scale,
 ) -> Cell:
-  task = record['tasks'][entry['task']]
-  scale = scores.Scale(task['random_return'], run.teacher.mean_return)
   online = run.online[runs_lib.STUDENT]
   final = run.final.get(runs_lib.STUDENT, online[-1])
   stages = {
@@ -102,7 +112,9 @@ def _cell(
       if name not in _SHARED_STAGES
   }
   if entry['uses_data']:
-    shared = run_directory.RunDirectory(directory / task['run'])
+    shared = run_directory.RunDirectory(
+        directory / record['tasks'][entry['task']]['run']
+    )
     for name in _SHARED_STAGES:
       done = shared.read_done(name)
       if done is not None:

@@ -46,6 +46,9 @@ def summarise(
     raise ValueError(
         'no cell of the benchmark is finished, so that there is nothing to'
         ' report; run the same command again to go on'
+        if not results.without_scale
+        else 'no cell of the benchmark can be reported:'
+        f' {"; ".join(results.without_scale.values())}'
     )
   record = results.record
   methods = list(dict.fromkeys(cell.method for cell in results.cells))
@@ -93,8 +96,12 @@ def _comparable(
     results: benchmark_results.Results, methods: Sequence[str]
 ) -> tuple[Curves, list[str]]:
   """The runs that may be compared: of seeds that finished every task."""
-  tasks = list(results.record['tasks'])
-  curves, notes = {}, []
+  tasks = set(results.record['tasks']) - set(results.without_scale)
+  curves = {}
+  notes = [
+      f'{task} is left out: {reason}.'
+      for task, reason in results.without_scale.items()
+  ]
   for method in methods:
     seeds = collections.defaultdict(set)
     own = [cell.curve for cell in results.cells if cell.method == method]

@@ -19,6 +19,7 @@ import markdown
 import numpy as np
 
 from rrl_pipeline.logs import atomic
+from rrl_pipeline.logs import recording
 from rrl_pipeline.reports import dataset_figures
 from rrl_pipeline.reports import formats
 from rrl_pipeline.reports import gif
@@ -33,6 +34,8 @@ PAGE = 'index.html'
 _FRAMES_PER_SECOND = 15.0
 _MAX_FILM_FRAMES = 2000
 _MAX_FILM_BYTES = 1_000_000
+# A recording has a file for each episode.
+_MAX_LOG_FILES = 300
 _CONVERSION = 'conversion'
 # What Markdown or HTML would take for markup, in text by others.
 _MARKUP = re.compile(r'([\\`*_{}\[\]<>#|&])')
@@ -123,6 +126,7 @@ def _render(
       films=films,
       pictures=pictures,
       lineage=lineage.trace(dataset.conversion),
+      max_log_files=_MAX_LOG_FILES,
       other_metadata={
           name: value
           for name, value in dataset.metadata.items()
@@ -253,7 +257,9 @@ def _limits(
   """What a user of the dataset should know, a sentence or two each."""
   found = []
   rewards = statistics['rewards'].get('values', [])
-  if rewards and set(rewards) <= {-1.0, 0.0, 1.0}:
+  log = lineage.trace(dataset.conversion).conversion.get('log', {})
+  are_raw = log.get('rewards') == recording.RAW_REWARDS
+  if rewards and set(rewards) <= {-1.0, 0.0, 1.0} and not are_raw:
     found.append(
         'All rewards are -1, 0 or 1, as the log has them: probably clipped. '
         'Returns are then no scores of the game.'

@@ -140,7 +140,8 @@ def signatures(curves: Curves, resamples: int) -> list[Signature]:
       ),
       Signature(
           'b',
-          'DQfD and one-step kickstarting dip sharply after the teacher leaves.',
+          'DQfD and one-step kickstarting dip sharply after the teacher'
+          ' leaves.',
           (
               judge.single('dqfd', 'dip', _dip, MARGIN),
               judge.single('kickstarting_one_step', 'dip', _dip, MARGIN),
@@ -296,7 +297,8 @@ def _dip(curve: benchmark_curves.Curve) -> Optional[float]:
 
 def _rise(curve: benchmark_curves.Curve) -> Optional[float]:
   end = curve.frames[-1]
-  middle = curve.mean_between((0.5 - WINDOW / 2) * end, (0.5 + WINDOW / 2) * end)
+  half = WINDOW / 2
+  middle = curve.mean_between((0.5 - half) * end, (0.5 + half) * end)
   last = curve.mean_between((1 - WINDOW) * end, end)
   return None if middle is None or last is None else last - middle
 

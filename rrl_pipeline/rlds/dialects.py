@@ -24,7 +24,7 @@ import numpy as np
 from rrl_pipeline import types
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import encoding as encoding_lib
-from rrl_pipeline.rlds import frames
+from rrl_pipeline.rlds import observations
 from rrl_pipeline.rlds import record_validation
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
@@ -171,7 +171,7 @@ def to_native(
     dataset: str,
     config: str,
     frame_encoding: str,
-    encoder: encoding_lib.FrameEncoder,
+    encoder: encoding_lib.ObservationEncoder,
 ) -> bytes:
   """A record of another dialect as a native one.
 
@@ -199,6 +199,9 @@ def to_native(
       for name, kind, dtype in _COLUMNS
   }
   stored = feature[f'{schema.STEPS}/{schema.OBSERVATION}'].bytes_list.value
+  observation = observations.ObservationFormat(
+      schema.ATARI_FRAME_SHAPE, frame_encoding
+  )
   lengths = {len(column) for column in columns.values()} | {len(stored)}
   if len(lengths) != 1:
     raise ValueError(
@@ -227,11 +230,7 @@ def to_native(
           actions=columns[schema.ACTION][: span.length],
           rewards=rewards,
           frames=(
-              frames.decode(
-                  stored[start : start + _BLOCK],
-                  frame_encoding,
-                  schema.ATARI_FRAME_SHAPE,
-              )
+              observation.decode(stored[start : start + _BLOCK])
               for start in range(0, len(stored), _BLOCK)
           ),
       ),

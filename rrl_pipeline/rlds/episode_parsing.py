@@ -41,7 +41,8 @@ class EpisodeParser:
   """Reads the records of one dataset.
 
   Attributes:
-    frame_shape: of one observation, (H, W).
+    frame_shape: of one observation; (H, W) of frames.
+    frame_dtype: of its numbers.
     has_teacher_values: whether its steps hold the values of a teacher.
     has_checkpoints: whether episodes say which checkpoint they are from.
   """
@@ -50,15 +51,16 @@ class EpisodeParser:
     """Looks at the features of a dataset, `steps` among them.
 
     Raises:
-      ValueError: if they are not of RLDS episodes of single grey frames; the
-        message goes on from 'the dataset …'.
+      ValueError: if they are not of RLDS episodes of single grey frames or of
+        arrays; the message goes on from 'the dataset …'.
     """
     steps = features[schema.STEPS].feature
     missing = [name for name in STEP_FIELDS if name not in steps]
     if missing:
       raise ValueError(f'lacks the step fields {missing}')
-    self._frames = step_columns.FrameColumn(steps[schema.OBSERVATION])
+    self._frames = step_columns.ObservationColumn(steps[schema.OBSERVATION])
     self.frame_shape = self._frames.shape
+    self.frame_dtype = self._frames.dtype
     self._columns = {
         name: step_columns.Column(name, steps[name])
         for name in (*STEP_FIELDS[1:], teacher_values.STEP_FIELD)

@@ -1,9 +1,9 @@
-"""Opens an RLDS dataset of single frames and decodes its episodes into rows.
+"""Opens an RLDS dataset and decodes its episodes into rows.
 
 Any TFDS folder is read, whoever wrote it, if its episodes follow RLDS: shards
-of `tfrecord` or `array_record`, frames as images or as raw bytes, the schema of
-this package or that of TFDS's `rlu_atari`. Records are read without TensorFlow,
-and each frame is decoded once.
+of `tfrecord` or `array_record`, observations that are single frames or arrays,
+the schema of this package or that of TFDS's `rlu_atari`. Records are read
+without TensorFlow, and each observation is decoded once.
 """
 
 import hashlib
@@ -35,7 +35,9 @@ class RldsDataset:
 
   Attributes:
     path: its version directory.
-    frame_shape: of one observation without its channel axis, (H, W).
+    frame_shape: of one observation; of frames without their channel axis,
+      (H, W).
+    frame_dtype: of its numbers.
     lengths: [N] int64, RLDS steps of each chosen episode: T + 1 for T actions.
     returns: [N] float64, the return of each as logged.
     teacher_sha256: of the bundle whose values its steps hold; None if they hold
@@ -68,6 +70,7 @@ class RldsDataset:
     except ValueError as error:
       raise ValueError(f'The dataset {path} {error}.') from error
     self.frame_shape = self._parser.frame_shape
+    self.frame_dtype = self._parser.frame_dtype
     self.teacher_sha256 = None
     if self._parser.has_teacher_values:
       self.teacher_sha256 = teacher_values.sha256_of(self._info.metadata)

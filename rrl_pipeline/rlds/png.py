@@ -77,6 +77,10 @@ class PngEncoder:
     self._shape = shape
     self.blank = self.encode(np.zeros(shape, np.uint8))
 
+  def make_list(self) -> list[bytes]:
+    """An empty list of PNG files."""
+    return []
+
   def encode(self, frame: np.ndarray) -> bytes:
     """The PNG of a frame, uint8 [height, width]."""
     return self.encode_block(frame[None])[0]

@@ -22,14 +22,16 @@ lost: no initial state is in it.
 """
 
 import dataclasses
+import json
 import re
-from typing import Any, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from rrl_pipeline import types
 from rrl_pipeline.logs import reader
+from rrl_pipeline.rlds import tf_example
 
 STEPS = 'steps'
 OBSERVATION = 'observation'
@@ -55,6 +57,7 @@ FIRST_ADD_INDEX = 'first_add_index'
 SOURCE = 'source'
 FIRST_SLOT = 'first_slot'
 CONTENT_SHA256 = 'content_sha256'
+EPISODE_METADATA = 'episode_metadata'
 
 # To be raised when the same log would give other records.
 RECORD_FORMAT = 2
@@ -73,28 +76,66 @@ NO_ACTION = -1
 PNG = 'png'
 RAW = 'raw'
 ENCODINGS = (PNG, RAW)
+# How any other array is stored. Compressed one by one, arrays are small in any
+# file and still decoded one by one.
+ZLIB = 'zlib'
+TENSOR_ENCODINGS = (ZLIB, RAW)
 
 
-def check_encoding(encoding: str) -> None:
-  """Raises ValueError unless frames can be stored so."""
-  if encoding not in ENCODINGS:
+def check_encoding(
+    encoding: str, encodings: Sequence[str] = ENCODINGS
+) -> None:
+  """Raises ValueError unless an encoding is one of those given."""
+  if encoding not in encodings:
+    what = 'frames' if encodings is ENCODINGS else 'observations'
     raise ValueError(
-        f'the encoding of the frames is {encoding!r}; expected '
-        f'{" or ".join(map(repr, ENCODINGS))}'
+        f'the encoding of the {what} is {encoding!r}; expected '
+        f'{" or ".join(map(repr, encodings))}'
     )
 
 
-def _observation(encoding: str) -> tfds.features.FeatureConnector:
-  """The feature of a frame."""
+def frame_feature(
+    shape: tuple[int, int], encoding: str
+) -> tfds.features.FeatureConnector:
+  """The feature of a frame, uint8 [H, W], stored with a channel axis.
+
+  Args:
+    shape: (H, W).
+    encoding: one of ENCODINGS.
+
+  Raises:
+    ValueError: if it is another.
+  """
   check_encoding(encoding)
-  shape = (*ATARI_FRAME_SHAPE, 1)
   doc = 'Frame before the action.'
   if encoding == RAW:
     return tfds.features.Tensor(
-        shape=shape, dtype=np.uint8, encoding='bytes', doc=doc
+        shape=(*shape, 1), dtype=np.uint8, encoding='bytes', doc=doc
     )
   return tfds.features.Image(
-      shape=shape, dtype=np.uint8, encoding_format='png', doc=doc
+      shape=(*shape, 1), dtype=np.uint8, encoding_format='png', doc=doc
+  )
+
+
+def tensor_feature(
+    shape: tuple[int, ...], dtype: str, encoding: str
+) -> tfds.features.FeatureConnector:
+  """The feature of an observation that is an array, stored as it is.
+
+  Args:
+    shape: of one observation.
+    dtype: of its numbers.
+    encoding: one of TENSOR_ENCODINGS.
+
+  Raises:
+    ValueError: if it is another.
+  """
+  check_encoding(encoding, TENSOR_ENCODINGS)
+  return tfds.features.Tensor(
+      shape=shape,
+      dtype=np.dtype(dtype).type,
+      encoding='bytes' if encoding == RAW else 'zlib',
+      doc='Observation before the action.',
   )
 
 
@@ -107,12 +148,39 @@ def atari_features(encoding: str = PNG) -> tfds.features.FeaturesDict:
   Raises:
     ValueError: if it is another.
   """
+  return tfds.features.FeaturesDict(
+      _features(
+          frame_feature(ATARI_FRAME_SHAPE, encoding),
+          "Index in the game's minimal action set.",
+      )
+  )
+
+
+def replay_features(
+    observation: tfds.features.FeatureConnector,
+) -> tfds.features.FeaturesDict:
+  """The features of a dataset of replay logs of any environment.
+
+  They are those of Atari datasets and EPISODE_METADATA.
+
+  Args:
+    observation: of a step.
+  """
   return tfds.features.FeaturesDict({
+      **_features(observation, 'Index of the action.'),
+      EPISODE_METADATA: tfds.features.Text(
+          doc='What else the log says of the episode: a JSON object.'
+      ),
+  })
+
+
+def _features(
+    observation: tfds.features.FeatureConnector, action_doc: str
+) -> dict[str, tfds.features.FeatureConnector]:
+  return {
       STEPS: tfds.features.Dataset({
-          OBSERVATION: _observation(encoding),
-          ACTION: tfds.features.Scalar(
-              np.int64, doc="Index in the game's minimal action set."
-          ),
+          OBSERVATION: observation,
+          ACTION: tfds.features.Scalar(np.int64, doc=action_doc),
           REWARD: tfds.features.Scalar(
               np.float32, doc='Brought by the action; clipped if the log is.'
           ),
@@ -173,7 +241,7 @@ def atari_features(encoding: str = PNG) -> tfds.features.FeaturesDict:
               'actions (int64) and the rewards (float32), little-endian.'
           )
       ),
-  })
+  }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,21 +252,31 @@ class EncodedEpisode:
 
   Attributes:
     span: where it lies in its log, and how it ended.
-    frames: F frames, each as PNG or as its raw bytes.
+    frames: F observations as they are stored, in a list to which more can be
+      appended.
     actions: [T], in the dtype of the log.
     rewards: [T], in the dtype of the log.
     checksums: [F] uint32, the CRC-32C of each raw frame.
     is_blank: [F] bool, whether a frame is all zero.
-    content_sha256: what `atari_features` says, in hexadecimal digits.
+    content_sha256: what the features say, in hexadecimal digits.
+    is_finite: [F] bool, whether all numbers of an observation are; None where
+      its dtype has no others.
+    is_outside: [F] bool, whether a number of an observation is not in the range
+      that its environment declares; None if it declares none.
+    metadata: what else the log says of the episode; None for datasets that do
+      not hold it.
   """
 
   span: reader.EpisodeSpan
-  frames: Sequence[bytes]
+  frames: list[bytes] | tf_example.RawValues
   actions: np.ndarray
   rewards: np.ndarray
   checksums: np.ndarray
   is_blank: np.ndarray
   content_sha256: str
+  is_finite: Optional[np.ndarray] = None
+  is_outside: Optional[np.ndarray] = None
+  metadata: Optional[Mapping[str, Any]] = None
 
 
 def config_name(game: str, run: int, encoding: str = PNG) -> str:
@@ -229,19 +307,20 @@ def to_record(
   """The RLDS episode of a logged one; see the module's docstring.
 
   Args:
-    episode: T ≥ 1 logged steps.
+    episode: T ≥ 1 logged steps. Its frames become those of the record: raw ones
+      are too many for a second list of them.
     unique_id: the episode's `uid`.
     blank_frame: a frame of zeros as it is stored.
 
   Returns:
-    The fields of `atari_features`: columns of N steps, N = T + 1 or T, and the
+    The fields of the features: columns of N steps, N = T + 1 or T, and the
     episode's own.
   """
   span = episode.span
   terminal = span.end is types.EpisodeEnd.TERMINAL
   actions = episode.actions.astype(np.int64)
   rewards = episode.rewards.astype(np.float32)
-  frames = list(episode.frames)
+  frames = episode.frames
   synthetic = terminal and not span.has_final_observation
   if synthetic:
     frames.append(blank_frame)
@@ -261,7 +340,7 @@ def to_record(
   discount = np.ones(num_steps, np.float32)
   if terminal:
     discount[-2:] = 0
-  return {
+  record = {
       STEPS: {
           OBSERVATION: frames,
           ACTION: actions,
@@ -287,3 +366,6 @@ def to_record(
       FIRST_SLOT: np.int64(span.first_slot),
       CONTENT_SHA256: episode.content_sha256,
   }
+  if episode.metadata is not None:
+    record[EPISODE_METADATA] = json.dumps(episode.metadata, sort_keys=True)
+  return record

@@ -5,6 +5,11 @@ from typing import Iterator
 import numpy as np
 
 
+def is_stacked(shape: tuple[int, ...]) -> bool:
+  """Whether an agent sees stacks of such observations; see `replay.stacks`."""
+  return len(shape) == 2
+
+
 def stacks(
     frames: Iterator[np.ndarray], stack_size: int
 ) -> Iterator[np.ndarray]:
@@ -14,11 +19,11 @@ def stacks(
   true start of an episode.
 
   Args:
-    frames: blocks [N, H, W] uint8 of consecutive frames of one episode.
+    frames: blocks [N, H, W] of consecutive frames of one episode.
     stack_size: frames in a stack, the newest last.
 
   Yields:
-    For each block a view [N, H, W, stack] uint8.
+    For each block a view [N, H, W, stack].
   """
   before = None
   for block in frames:

@@ -13,7 +13,7 @@ unless that was made up, too. Rewards that a conversion had to drop are part of
 
 import collections
 import dataclasses
-from typing import Iterable, Mapping, Optional
+from typing import Any, Iterable, Mapping, Optional
 
 import numpy as np
 
@@ -87,6 +87,26 @@ class Accumulator:
     for name, (low, high) in other.ranges.items():
       own_low, own_high = self.ranges.get(name, (low, high))
       self.ranges[name] = min(low, own_low), max(high, own_high)
+
+  def to_json(self) -> dict[str, Any]:
+    """A value that JSON can hold, from which `from_json` makes an equal one."""
+    return {
+        'rows': [dataclasses.asdict(row) for row in self.rows],
+        # The names of an object's members would be strings.
+        'actions': sorted(self.actions.items()),
+        'rewards': sorted(self.rewards.items()),
+        'ranges': self.ranges,
+    }
+
+  @classmethod
+  def from_json(cls, value: Mapping[str, Any]) -> 'Accumulator':
+    """What `to_json` was called on."""
+    return cls(
+        rows=[EpisodeRow(**row) for row in value['rows']],
+        actions=collections.Counter(dict(value['actions'])),
+        rewards=collections.Counter(dict(value['rewards'])),
+        ranges={name: tuple(ends) for name, ends in value['ranges'].items()},
+    )
 
 
 def merge(accumulators: Iterable[Accumulator]) -> Accumulator:

@@ -14,34 +14,44 @@ from rrl_pipeline.rlds import png_decoding
 from rrl_pipeline.rlds import schema
 
 
-class FrameColumn:
-  """The frames, single and grey, stored as images or as raw bytes.
+class ObservationColumn:
+  """The observations: single grey frames, or arrays of any other kind.
+
+  Frames may be images of any kind, or tensors with a channel axis, which they
+  lose here.
 
   Attributes:
-    shape: of a frame, (H, W).
+    shape: of an observation: (H, W) of frames.
+    dtype: of its numbers.
   """
 
   def __init__(self, feature: tfds.features.FeatureConnector):
-    """Finds out how frames are stored.
+    """Finds out how observations are stored.
 
     Raises:
-      ValueError: if they are not frames that can be read.
+      ValueError: if they are not arrays of one shape that can be read.
     """
-    shape = feature.shape
-    if len(shape) == 3 and shape[-1] == 1:
-      shape = shape[:-1]
-    if len(shape) != 2 or None in shape or feature.np_dtype != np.uint8:
-      raise ValueError(
-          f'has observations of shape {feature.shape} and type'
-          f' {np.dtype(feature.np_dtype).name}; expected single grey frames,'
-          ' (H, W, 1) uint8'
-      )
-    self.shape = tuple(shape)
+    shape, dtype = tuple(feature.shape), np.dtype(feature.np_dtype)
     self._is_image = isinstance(feature, tfds.features.Image)
+    encoding = _encoding(feature)
+    if len(shape) == 3 and shape[-1] == 1 and dtype == np.uint8:
+      # Compressed arrays with a last axis of one are what they say they are.
+      if encoding != schema.ZLIB:
+        shape = shape[:-1]
+    if None in shape or dtype.kind not in 'biuf' or (
+        self._is_image and len(shape) != 2
+    ):
+      raise ValueError(
+          f'has observations of shape {feature.shape} and type {dtype.name};'
+          ' expected single grey frames, (H, W, 1) uint8, or arrays of numbers'
+          ' of one shape'
+      )
+    self.shape = shape
+    self.dtype = dtype
     self._values = None if self._is_image else _values(feature)
 
   def read(self, example: Any) -> np.ndarray:
-    """uint8 [N, H, W]."""
+    """[N, *shape] of the dtype."""
     feature = _feature(example, schema.OBSERVATION)
     if self._is_image:
       return png_decoding.decode(list(feature.bytes_list.value), self.shape)
@@ -66,12 +76,17 @@ def _feature(example: Any, name: str) -> Any:
   return example.features.feature[f'{schema.STEPS}/{name}']
 
 
+def _encoding(feature: tfds.features.FeatureConnector) -> str:
+  """How single values are encoded; 'none' if they are not."""
+  return getattr(feature.to_json_content(), 'encoding', 'none')
+
+
 def _values(
     feature: tfds.features.FeatureConnector,
 ) -> Callable[[Any], np.ndarray]:
   """How to take all values out of a tf.train.Feature, as a flat array."""
   dtype = np.dtype(feature.np_dtype)
-  encoding = getattr(feature.to_json_content(), 'encoding', 'none')
+  encoding = _encoding(feature)
   if encoding == 'bytes':
     return lambda f: np.frombuffer(b''.join(f.bytes_list.value), dtype)
   if encoding == 'zlib':

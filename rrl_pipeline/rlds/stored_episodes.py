@@ -121,8 +121,8 @@ class StoredEpisode:
     """
     numbers = range(self.num_steps)[start:stop]
     frames = np.empty((len(numbers), *self._frame_shape), self._frame_dtype)
-    for frame, number in zip(frames, numbers):
-      frame[...] = self._decode(number)
+    for i, number in enumerate(numbers):
+      frames[i] = self._decode(number)
     return frames
 
   def _decode(self, number: int) -> np.ndarray:

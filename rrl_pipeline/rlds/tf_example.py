@@ -11,7 +11,8 @@ name and value. Protocol buffers write a message within another as its field's
 tag, its length and its contents.
 """
 
-from typing import Any, Collection, Iterator, Mapping, Sequence
+import io
+from typing import Any, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from tensorflow_datasets.proto import tf_example_generated_pb2 as example_pb2
@@ -22,12 +23,66 @@ _FIRST = b'\x0a'
 _SECOND = b'\x12'
 
 
+class RawValues(Sequence[bytes]):
+  """A list of bytes of one size, which becomes a record without a copy.
+
+  The values are kept as Protocol buffers write them. Of an episode of raw
+  frames, the largest there is, a list and the record made of it would be twice
+  as much in memory.
+  """
+
+  def __init__(self, size: int):
+    """Makes an empty list of values of `size` bytes."""
+    self._size = size
+    self._head = _FIRST + _varint(size)
+    self._buffer = io.BytesIO()
+
+  def __len__(self) -> int:
+    return self.num_bytes // (len(self._head) + self._size)
+
+  def __getitem__(self, index: int) -> bytes:
+    position = range(len(self))[index] * (len(self._head) + self._size)
+    start = position + len(self._head)
+    return bytes(self._buffer.getbuffer()[start : start + self._size])
+
+  @property
+  def num_bytes(self) -> int:
+    """Of the values as they are kept."""
+    return self._buffer.getbuffer().nbytes
+
+  def append(self, value: bytes) -> None:
+    if len(value) != self._size:
+      raise ValueError(
+          f'a value has {len(value)} bytes; expected {self._size}'
+      )
+    self._buffer.write(self._head)
+    self._buffer.write(value)
+
+  def extend(self, values: Iterable[bytes]) -> None:
+    for value in values:
+      self.append(value)
+
+  def enclose(self, before: bytes, after: bytes) -> bytes:
+    """What is kept, between two others; the list is empty afterwards."""
+    buffer, self._buffer = self._buffer, io.BytesIO()
+    size = buffer.getbuffer().nbytes
+    buffer.write(before)  # Makes room, for now at the end.
+    buffer.write(after)
+    with buffer.getbuffer() as view:
+      end = len(before) + size
+      view[len(before) : end] = view[:size]
+      view[: len(before)] = before
+      view[end:] = after
+    return buffer.getvalue()  # The buffer itself.
+
+
 def serialize(record: Mapping[str, Any]) -> bytes:
   """Serialises a record.
 
   Args:
     record: fields by name; a nested mapping is a group of fields. A value is a
-      string, a list of bytes, or a number or array of numbers.
+      string, a list of bytes, or a number or array of numbers. One list may be
+      `RawValues`; it is empty afterwards.
 
   Returns:
     The same bytes for the same record.
@@ -37,16 +92,29 @@ def serialize(record: Mapping[str, Any]) -> bytes:
   """
   features = feature_pb2.Features()
   parts = []
+  raw_values = None
   # Maps have no order of their own; here and below, their keys are sorted.
-  for name, value in sorted(_fields(record, '')):
-    if isinstance(value, list) and all(isinstance(v, bytes) for v in value):
+  for name, value in sorted(_fields(record, ''), key=lambda field: field[0]):
+    if isinstance(value, RawValues):
+      parts.append(features.SerializeToString(deterministic=True))
+      parts.append(_entry_head(name, value.num_bytes))
+      features = feature_pb2.Features()
+      raw_values, num_before = value, len(parts)
+    elif isinstance(value, list) and all(isinstance(v, bytes) for v in value):
       parts.append(features.SerializeToString(deterministic=True))
       parts += _bytes_entry(name, value)
       features = feature_pb2.Features()
     else:
       _set(features.feature[name], name, value)
   parts.append(features.SerializeToString(deterministic=True))
-  return b''.join((_FIRST, _varint(sum(map(len, parts))), *parts))
+  size = sum(map(len, parts))
+  if raw_values is None:
+    return b''.join((_FIRST, _varint(size), *parts))
+  size += raw_values.num_bytes
+  return raw_values.enclose(
+      b''.join((_FIRST, _varint(size), *parts[:num_before])),
+      b''.join(parts[num_before:]),
+  )
 
 
 def _fields(
@@ -74,12 +142,17 @@ def _bytes_entry(name: str, values: Sequence[bytes]) -> list[bytes]:
   heads = {n: _FIRST + _varint(n) for n in set(map(len, values))}
   pieces = [piece for v in values for piece in (heads[len(v)], v)]
   length = sum(map(len, values)) + sum(len(heads[len(v)]) for v in values)
+  return [_entry_head(name, length), *pieces]
+
+
+def _entry_head(name: str, length: int) -> bytes:
+  """What comes before the values of a list of bytes, `length` bytes in all."""
   key = name.encode()
   # The list is the first field of the value, which is the second of the entry.
   opening = _FIRST + _varint(length)
   opening = _SECOND + _varint(len(opening) + length) + opening
   opening = _FIRST + _varint(len(key)) + key + opening
-  return [_FIRST + _varint(len(opening) + length) + opening, *pieces]
+  return _FIRST + _varint(len(opening) + length) + opening
 
 
 def _set(feature: feature_pb2.Feature, name: str, value: Any) -> None:

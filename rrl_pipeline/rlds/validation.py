@@ -27,14 +27,17 @@ class Limits:
 
   Attributes:
     num_actions: A; actions are 0 … A - 1.
-    stack_size: frames that the agent stacked.
+    stack_size: frames that the agent stacked; 1 if none.
     ends_marked: whether the log marks all ends of episodes. If not, the padding
       before the next episode may be taken for steps.
+    frames: whether observations are frames of a game, which are padded in logs
+      and never black for long.
   """
 
   num_actions: int
   stack_size: int
   ends_marked: bool
+  frames: bool = True
 
 
 def lengths_agree(
@@ -61,26 +64,45 @@ def lengths_agree(
 def dtypes_fit(
     episode: schema.EncodedEpisode, limits: Limits
 ) -> Optional[str]:
-  """Actions are integers and rewards are float32."""
+  """Actions are integers and rewards are numbers.
+
+  Rewards become float32, whatever a recorded environment gives.
+  """
   del limits  # The same for all logs.
   if episode.actions.dtype.kind not in 'iu':
     return f'its actions are {episode.actions.dtype}; expected integers'
-  if episode.rewards.dtype != np.float32:
-    return f'its rewards are {episode.rewards.dtype}; expected float32'
+  if episode.rewards.dtype.kind not in 'iuf':
+    return f'its rewards are {episode.rewards.dtype}; expected real numbers'
   return None
 
 
 def rewards_are_finite(
     episode: schema.EncodedEpisode, limits: Limits
 ) -> Optional[str]:
-  """No reward is NaN or infinite."""
+  """No reward is NaN or infinite, or becomes so as float32."""
   del limits  # The same for all logs.
-  bad = np.flatnonzero(~np.isfinite(episode.rewards))
+  with np.errstate(over='ignore'):
+    rewards = episode.rewards.astype(np.float32)
+  bad = np.flatnonzero(~np.isfinite(rewards))
   if not bad.size:
     return None
   return (
       f'{bad.size} of its rewards are not finite: the first, of step {bad[0]}, '
       f'is {episode.rewards[bad[0]]}'
+  )
+
+
+def observations_are_finite(
+    episode: schema.EncodedEpisode, limits: Limits
+) -> Optional[str]:
+  """No number of an observation is NaN or infinite."""
+  del limits  # The same for all logs.
+  if episode.is_finite is None or episode.is_finite.all():
+    return None
+  bad = np.flatnonzero(~episode.is_finite)
+  return (
+      f'{bad.size} of its observations hold numbers that are not finite: the '
+      f'first is of step {bad[0]}'
   )
 
 
@@ -106,6 +128,8 @@ def starts_without_padding(
   It would be if the log had been written with a larger stack. No Atari game of
   the Arcade Learning Environment begins with a black frame.
   """
+  if not limits.frames:
+    return None
   if episode.span.complete_start and _looks_like_padding(episode)[0]:
     return (
         'its first step looks like padding (a frame of zeros, action 0, reward '
@@ -124,7 +148,7 @@ def has_no_padding_inside(
   black frames for a while.
   """
   width = limits.stack_size - 1
-  if limits.ends_marked or not width:
+  if limits.ends_marked or not width or not limits.frames:
     return None
   padding = _looks_like_padding(episode)
   runs = np.convolve(padding, np.ones(width, int), 'valid') == width
@@ -146,7 +170,8 @@ def frames_are_not_black(
     episode: schema.EncodedEpisode, limits: Limits
 ) -> Optional[str]:
   """No frame is all zero. Some games do show black frames for a moment."""
-  del limits  # The same for all logs.
+  if not limits.frames:
+    return None
   black = np.flatnonzero(episode.is_blank)
   if not black.size:
     return None
@@ -163,7 +188,8 @@ def frames_change(
   It does if the emulator or the agent hangs; a few seconds are usual, such as
   before a ball is served.
   """
-  del limits  # The same for all logs.
+  if not limits.frames:
+    return None
   changes = np.flatnonzero(np.diff(episode.checksums.astype(np.int64)))
   starts = np.append(0, changes + 1)
   lengths = np.diff(np.append(starts, len(episode.checksums)))
@@ -176,15 +202,33 @@ def frames_change(
   )
 
 
+def observations_are_in_range(
+    episode: schema.EncodedEpisode, limits: Limits
+) -> Optional[str]:
+  """Observations are in the range that the environment declares, if it does.
+
+  Learning does not depend on it, and environments are not strict.
+  """
+  del limits  # The range is that of the log.
+  if episode.is_outside is None or not episode.is_outside.any():
+    return None
+  bad = np.flatnonzero(episode.is_outside)
+  return (
+      f'{bad.size} of its observations are not in the range that the '
+      f'environment declares: the first is of step {bad[0]}'
+  )
+
+
 RULES = (
     lengths_agree,
     dtypes_fit,
+    observations_are_finite,
     rewards_are_finite,
     actions_are_in_range,
     starts_without_padding,
     has_no_padding_inside,
 )
-CAUTIONS = (frames_are_not_black, frames_change)
+CAUTIONS = (frames_are_not_black, frames_change, observations_are_in_range)
 
 
 def violations(

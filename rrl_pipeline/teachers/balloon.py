@@ -14,9 +14,11 @@ from typing import Any, Callable, Iterator, Mapping
 import numpy as np
 import tensorflow as tf
 
+from rrl_pipeline import settings
 from rrl_pipeline.environments import balloon_config
 from rrl_pipeline.environments import balloon_policies
 from rrl_pipeline.environments import config as config_lib
+from rrl_pipeline.environments import random_returns
 from rrl_pipeline.teachers import bundle
 from rrl_pipeline.teachers import perciatelli
 from rrl_pipeline.teachers import station_seeker
@@ -32,11 +34,13 @@ _NETWORKS: Mapping[str, Callable[[], tf.keras.Model]] = types.MappingProxyType({
     'station_seeker': station_seeker.make_network,
 })
 
-# On the 100 seeds of the suite `small`; benchmarks/balloon_suites.py flies them.
-_SCORES: Mapping[str, Mapping[str, float]] = types.MappingProxyType({
-    'perciatelli44': {'mean_return': 0.0, 'std_return': 0.0, 'num_episodes': 100, 'epsilon': 0.0},
-    'station_seeker': {'mean_return': 0.0, 'std_return': 0.0, 'num_episodes': 100, 'epsilon': 0.0},
+# On the first 200 seeds of the environment's suites, flown by its own evaluation
+# (rrl_pipeline/training/balloon_evaluation.py).
+_MEAN_RETURNS: Mapping[str, float] = types.MappingProxyType({
+    'perciatelli44': 436.0,
+    'station_seeker': 394.0,
 })
+_NUM_SEEDS = 200
 
 _LINEAGES: Mapping[str, Mapping[str, Any]] = types.MappingProxyType({
     # What its training took was not published.
@@ -45,11 +49,13 @@ _LINEAGES: Mapping[str, Mapping[str, Any]] = types.MappingProxyType({
             'read out of the frozen graph in balloon-learning-environment;'
             ' trained by Bellemare et al. (Nature, 2020)'
         ),
-        'network': {
-            'kind': 'mlp',
-            'hidden_sizes': list(perciatelli.HIDDEN_UNITS),
+        'network': settings.to_json_value(perciatelli.NETWORK),
+        'agent': {
+            'algorithm': {
+                'kind': 'quantile',
+                'num_quantiles': perciatelli.NUM_QUANTILES,
+            },
         },
-        'agent': {'num_quantiles': perciatelli.NUM_QUANTILES},
         'teacher': None,
     },
     # Nothing was learned.
@@ -99,6 +105,7 @@ def export(name: str, directory: str | os.PathLike) -> None:
   Raises:
     ValueError: as `make_network` does.
   """
+  config = balloon_config.BalloonConfig()
   bundle.export(
       directory,
       make_network(name),
@@ -107,8 +114,13 @@ def export(name: str, directory: str | os.PathLike) -> None:
           observation_shape=(perciatelli.NUM_FEATURES,),
           observation_dtype='float32',
           action_meanings=balloon_policies.ACTION_MEANINGS,
-          environment=config_lib.to_json(balloon_config.BalloonConfig()),
-          score=_SCORES[name],
+          environment=config_lib.to_json(config),
+          score={
+              'mean_return': _MEAN_RETURNS[name],
+              'num_episodes': _NUM_SEEDS,
+              'epsilon': 0.0,
+              'random_return': random_returns.random_return(config.task),
+          },
           lineage=_LINEAGES[name],
       ),
   )

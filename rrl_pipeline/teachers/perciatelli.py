@@ -14,10 +14,14 @@ import re
 import numpy as np
 import tensorflow as tf
 
+from rrl_pipeline.networks import config as network_config
+from rrl_pipeline.networks import factory
+from rrl_pipeline.networks import heads
+
 NUM_FEATURES = 1099
 NUM_ACTIONS = 3
 NUM_QUANTILES = 51
-HIDDEN_UNITS = (600,) * 7
+NETWORK = network_config.MlpConfig((600,) * 7)
 
 _PACKAGE = 'balloon_learning_environment'
 _LAYER = re.compile(r'Online/fully_connected(?:_(\d+))?/(weights|biases)')
@@ -45,7 +49,7 @@ def read_weights() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
       value = tf.make_ndarray(node.attr['value'].tensor)
       found[int(match[1] or 0), match[2]] = value
   shapes = {key: value.shape for key, value in found.items()}
-  sizes = (NUM_FEATURES, *HIDDEN_UNITS, NUM_ACTIONS * NUM_QUANTILES)
+  sizes = (NUM_FEATURES, *NETWORK.hidden_sizes, NUM_ACTIONS * NUM_QUANTILES)
   expected = {}
   for layer, (inputs, outputs) in enumerate(zip(sizes, sizes[1:])):
     expected[layer, 'weights'] = (inputs, outputs)
@@ -65,23 +69,17 @@ def read_weights() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
 def make_network() -> tf.keras.Model:
   """Perciatelli44 as a Keras network, float32 [B, 1099] → Q float32 [B, 3].
 
-  Its variables are, in this order, kernel and bias of the layers hidden_0
-  to hidden_6 and of the head, as `read_weights` gives them.
+  It is built like a student with that torso and head, which can therefore
+  begin with its weights. Its variables are, in this order, kernel and bias of
+  the layers hidden_0 to hidden_6 and of the head, as `read_weights` has them.
   """
-  layers = tf.keras.layers
-  network = tf.keras.Sequential(
-      [
-          layers.Input((NUM_FEATURES,), dtype=tf.float32),
-          *(
-              layers.Dense(units, activation='relu', name=f'hidden_{i}')
-              for i, units in enumerate(HIDDEN_UNITS)
-          ),
-          layers.Dense(NUM_ACTIONS * NUM_QUANTILES, name='quantiles'),
-          layers.Reshape((NUM_ACTIONS, NUM_QUANTILES)),
-          layers.Lambda(lambda x: tf.reduce_mean(x, axis=2), name='q_values'),
-      ],
-      name='perciatelli44',
-  )
+  network = factory.make(
+      NETWORK,
+      heads.QuantileHead(NUM_ACTIONS, NUM_QUANTILES),
+      (NUM_FEATURES,),
+      'float32',
+      seed=0,  # Of weights that are not kept.
+  ).values
   network.set_weights([array for pair in read_weights() for array in pair])
   return network
 

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from typing import Any, Iterator
+from typing import Any, Iterator, Mapping
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -42,6 +42,28 @@ def build_replay(
       str(log), str(directory), num_shards=num_shards
   )
   return pathlib.Path(build_rlds.convert(config).path)
+
+
+def build_one_step(
+    directory: str | os.PathLike,
+    step: Mapping[str, tfds.features.FeatureConnector],
+) -> pathlib.Path:
+  """A dataset of one episode of one step, all zeros, with these features."""
+  builder = tfds.dataset_builders.store_as_tfds_dataset(
+      name='other',
+      version='1.0.0',
+      data_dir=directory,
+      features=tfds.features.FeaturesDict(
+          {schema.STEPS: tfds.features.Dataset(step)}
+      ),
+      split_datasets={
+          'train': [(0, {schema.STEPS: {
+              name: np.zeros((1, *feature.shape), feature.np_dtype)
+              for name, feature in step.items()
+          }})]
+      },
+  )
+  return builder.data_path
 
 
 def export_teacher(

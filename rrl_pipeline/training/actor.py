@@ -13,6 +13,7 @@ from rrl_pipeline.environments import environment as environment_lib
 from rrl_pipeline.environments import wrappers
 from rrl_pipeline.replay import adders
 from rrl_pipeline.teachers import teacher as teacher_lib
+from rrl_pipeline.training import exploration as exploration_lib
 from rrl_pipeline.training import rollouts
 from rrl_pipeline.training import timing
 
@@ -43,6 +44,7 @@ class Actor:
       seed: int,
       teacher: Optional[teacher_lib.Teacher],
       stopwatch: timing.Stopwatch,
+      exploration: exploration_lib.Exploration,
   ):
     """Makes an actor that has not begun an episode.
 
@@ -56,6 +58,7 @@ class Actor:
       teacher: plays the roll-in, and is asked for its values at each step
         while they are learned from.
       stopwatch: measures where the time goes.
+      exploration: what it does in place of the ε-greedy actions.
     """
     self._environment = environment
     self._num_actions = environment.action_spec().num_values
@@ -68,6 +71,7 @@ class Actor:
     self._seed = seed
     self._teacher = teacher
     self._stopwatch = stopwatch
+    self._exploration = exploration
     self.adder = adders.StepAdder(client, self._num_actions)
     self.episode = 0
     self.is_playing = False
@@ -111,6 +115,7 @@ class Actor:
     self._generator = np.random.Generator(
         np.random.Philox(key=[self._seed, self.episode])
     )
+    self._exploration.start(self._generator)
     self._roll_in_steps = acting.roll_in_steps(self.horizon, self._generator)
     self._environment.start_at_episode(self.episode)
     timestep = self._environment.reset()
@@ -140,4 +145,5 @@ class Actor:
           self._num_actions,
           self._generator,
       )
+      action = self._exploration.action(self._observation, action)
     return action, values if ask_teacher else None

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import multiprocessing
 import os
+import threading
 from typing import Any, Callable, Iterator, Optional
 
 import numpy as np
@@ -76,8 +77,9 @@ def load_pilot(name: str) -> Pilot:
   """
   if name == RANDOM_WALK:
     return random_walk_pilot
-  with balloon.located(name) as path:
-    return greedy_pilot(bundle.read(path).load().actions)
+  if name in balloon.NAMES:
+    return greedy_pilot(balloon.policy(name))
+  return greedy_pilot(bundle.read(bundle.find(name)).load().actions)
 
 
 def make_player(name: str) -> tuple[Pilot, Any]:
@@ -188,6 +190,13 @@ def _start_worker(make: MakePlayer) -> None:
   tf.config.threading.set_inter_op_parallelism_threads(1)
   # Made with the first flight, which can say what is wrong; this cannot.
   _player = functools.cache(make)
+  threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+  """Ends this process when its parent is killed: nobody else would."""
+  multiprocessing.parent_process().join()
+  os._exit(1)  # pylint: disable=protected-access
 
 
 def _fly_in_worker(agent: str, seed: int) -> balloon_flights.FlightScore:

@@ -183,6 +183,8 @@ class CollectConfig:
     num_parallel: environments that share one batch of the teacher.
     num_workers: processes that share the environments; 0 for none beside the
       one that asks the teacher.
+    marco_polo_share: share of flights, of balloons only, in which four hours of
+      the teacher alternate with two of a random walk.
   """
 
   num_steps: int = 1_000_000
@@ -190,6 +192,7 @@ class CollectConfig:
   checkpoint_period: int = 250_000
   num_parallel: int = 8
   num_workers: int = 0
+  marco_polo_share: float = 0.0
 
   def __post_init__(self):
     _check_positive(self, 'num_steps', 'checkpoint_period', 'num_parallel')
@@ -197,6 +200,11 @@ class CollectConfig:
     if not self.epsilons or not all(0 <= e <= 1 for e in self.epsilons):
       raise ValueError(
           f'epsilons must be probabilities, at least one; got {self.epsilons}.'
+      )
+    if not 0 <= self.marco_polo_share <= 1:
+      raise ValueError(
+          'marco_polo_share must be within 0 and 1, got'
+          f' {self.marco_polo_share}.'
       )
 
 

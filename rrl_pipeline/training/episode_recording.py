@@ -46,4 +46,6 @@ def recorded(
   )
   with recorder.RecordingWriter(os.fspath(directory), description) as writer:
     writer.truncate(num_episodes)
-    yield recording.RecordingEnvironment(environment, writer)
+    yield recording.RecordingEnvironment(
+        environment, writer, lambda played: played.episode_facts
+    )

@@ -1,6 +1,7 @@
 """Makes datasets ready to be sampled, with the teacher's values beside them."""
 
 import hashlib
+import math
 import os
 import pathlib
 import sys
@@ -85,8 +86,8 @@ def open_source(
 
 
 def frame_bytes(dataset: loading.RldsDataset) -> int:
-  """Size of one decoded frame."""
-  return int(np.prod(dataset.frame_shape))
+  """Size of one decoded frame, or another observation."""
+  return math.prod(dataset.frame_shape) * dataset.frame_dtype.itemsize
 
 
 def _decode(
@@ -111,7 +112,8 @@ def _fill_store(
       dataset.frame_shape,
       num_actions,
       environment_config.stack_size,
-      reward_limit=environment_config.reward_limit,
+      dataset.frame_dtype,
+      environment_config.reward_limit,
   )
   for rows in _decode(dataset, num_actions):
     store.extend(rows)
@@ -130,6 +132,7 @@ def _map_store(
       hashlib.sha256(key.encode()).hexdigest(),
       dataset.num_steps,
       dataset.frame_shape,
+      dataset.frame_dtype,
       lambda: _decode(dataset, num_actions),
   )
   return frame_store.FrameStore.of(

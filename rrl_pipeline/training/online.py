@@ -25,6 +25,7 @@ from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import episode_recording
 from rrl_pipeline.training import evaluation
+from rrl_pipeline.training import exploration as exploration_lib
 from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import metric_log
 from rrl_pipeline.training import online_learner
@@ -155,6 +156,9 @@ class OnlineTrainer:
           seeding.derive(self._seed, self._agent, 'exploration'),
           self._guidance and self._guidance.teacher,
           self.stopwatch,
+          exploration_lib.make(
+              self._environment_config, self._agent_config.marco_polo_share
+          ),
       )
       self._actor.episode = self._episode
       self._actor.horizon = self._horizon()

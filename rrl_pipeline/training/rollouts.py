@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import functools
 import itertools
-from typing import Callable, Iterable, Iterator, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 import dm_env
 from dm_env import specs
@@ -15,6 +15,7 @@ from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.environments import parallel
 from rrl_pipeline.environments import serial
 from rrl_pipeline.environments import wrappers
+from rrl_pipeline.training import exploration as exploration_lib
 
 # Observations [B, …] → actions [B].
 Policy = Callable[[np.ndarray], np.ndarray]
@@ -30,6 +31,7 @@ class PlayedEpisode:
     actions: int32 [T].
     rewards: float32 [T] raw rewards.
     terminal: False if the time limit ended it.
+    facts: what else the environment knows of it, as JSON.
   """
 
   number: int
@@ -37,6 +39,7 @@ class PlayedEpisode:
   actions: np.ndarray
   rewards: np.ndarray
   terminal: bool
+  facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class _Player:
@@ -49,22 +52,29 @@ class _Player:
       stack_size: int,
       seed: int,
       keep_frames: bool,
+      exploration: exploration_lib.Exploration,
   ):
     self.environment = environment
     self._frame = frame
     self._stacker = wrappers.FrameStacker(frame, stack_size)
     self._seed = seed
     self._keep_frames = keep_frames
+    self._exploration = exploration
 
   def start(self, number: int, frame: np.ndarray) -> None:
     self.number = number
     self.generator = np.random.Generator(
         np.random.Philox(key=[self._seed, number])
     )
+    self._exploration.start(self.generator)
     self.observation = self._stacker.reset(frame)
     self._frames = [frame] if self._keep_frames else []
     self._actions = []
     self._rewards = []
+
+  def explore(self, action: int) -> int:
+    """The action to take where the policy would take `action`."""
+    return self._exploration.action(self.observation, action)
 
   def step(self, action: int, reward: float, frame: np.ndarray) -> None:
     self.observation = self._stacker.push(frame)
@@ -73,7 +83,9 @@ class _Player:
     self._actions.append(action)
     self._rewards.append(reward)
 
-  def episode(self, discount: float) -> PlayedEpisode:
+  def episode(
+      self, discount: float, facts: Mapping[str, Any]
+  ) -> PlayedEpisode:
     return PlayedEpisode(
         number=self.number,
         frames=np.array(self._frames, self._frame.dtype).reshape(
@@ -82,6 +94,7 @@ class _Player:
         actions=np.array(self._actions, np.int32),
         rewards=np.array(self._rewards, np.float32),
         terminal=bool(discount == 0),
+        facts=facts,
     )
 
 
@@ -94,6 +107,7 @@ def play(
     num_parallel: int,
     keep_frames: bool = False,
     num_workers: int = 0,
+    marco_polo_share: float = 0.0,
 ) -> Iterator[PlayedEpisode]:
   """Plays the episodes of these numbers and yields them in this order.
 
@@ -107,6 +121,8 @@ def play(
     keep_frames: whether the episodes shall hold their frames.
     num_workers: processes that share the environments; 0 to step them in this
       one. The episodes are the same.
+    marco_polo_share: share of episodes, of balloons only, in which a random
+      walk takes turns with the policy.
   """
   waiting = iter(numbers)
   first = list(itertools.islice(waiting, num_parallel))
@@ -120,7 +136,14 @@ def play(
   frame = environments.observation_spec()
   num_actions = environments.action_spec().num_values
   players = [
-      _Player(i, frame, config.stack_size, seed, keep_frames)
+      _Player(
+          i,
+          frame,
+          config.stack_size,
+          seed,
+          keep_frames,
+          exploration_lib.make(config, marco_polo_share),
+      )
       for i in range(len(first))
   ]
   order = collections.deque()  # Started and not yet yielded.
@@ -137,8 +160,10 @@ def play(
   start(players, first)
   while players:
     actions = [
-        acting.explore(
-            action, epsilon(player.number), num_actions, player.generator
+        player.explore(
+            acting.explore(
+                action, epsilon(player.number), num_actions, player.generator
+            )
         )
         for player, action in zip(
             players,
@@ -147,12 +172,13 @@ def play(
         )
     ]
     timestep = environments.step(actions, [p.environment for p in players])
-    ended = []
     for i, player in enumerate(players):
       player.step(actions[i], timestep.reward[i], timestep.observation[i])
-      if timestep.step_type[i] == dm_env.StepType.LAST:
-        finished[player.number] = player.episode(timestep.discount[i])
-        ended.append(player)
+    last = np.flatnonzero(timestep.step_type == dm_env.StepType.LAST)
+    ended = [players[i] for i in last]
+    facts = environments.read('episode_facts', [p.environment for p in ended])
+    for i, player, known in zip(last, ended, facts, strict=True):
+      finished[player.number] = player.episode(timestep.discount[i], known)
     following = list(itertools.islice(waiting, len(ended)))
     if following:
       start(ended[: len(following)], following)

@@ -240,12 +240,13 @@ def _open_datasets(
   datasets = [
       loading.RldsDataset(path, config.episode_filter()) for path in paths
   ]
-  frame_shape = task.interface.frame.shape
+  frame = task.interface.frame
   for dataset in datasets:
-    if dataset.frame_shape != frame_shape:
+    if (dataset.frame_shape, dataset.frame_dtype) != (frame.shape, frame.dtype):
       raise ValueError(
-          f'The dataset {dataset.path} has frames of {dataset.frame_shape}, the'
-          f' environment of {frame_shape}.'
+          f'The dataset {dataset.path} has observations {dataset.frame_dtype}'
+          f' {dataset.frame_shape}, the environment {frame.dtype}'
+          f' {frame.shape}.'
       )
     for loss in dataset.losses:
       print(f'warning: {dataset.path}: {loss}', file=sys.stderr)

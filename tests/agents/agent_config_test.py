@@ -2,9 +2,14 @@
 
 import pytest
 
+from rrl_pipeline import config as run_config
+from rrl_pipeline import overrides
+from rrl_pipeline import settings
+from rrl_pipeline.agents import algorithm_config
 from rrl_pipeline.agents import config
 from rrl_pipeline.agents import methods
 from rrl_pipeline.agents import optimizer_config
+from rrl_pipeline.networks import config as network_config
 
 
 def test_qdagger_has_the_papers_settings():
@@ -59,3 +64,31 @@ def test_tabula_rasa_is_the_same_student_without_a_teacher():
 def test_impossible_settings_are_refused(settings, message):
   with pytest.raises(ValueError, match=message):
     config.AgentConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    'override, algorithm',
+    [
+        ('agent.algorithm.kind=c51', algorithm_config.C51Config()),
+        ('agent.algorithm.kind=quantile', algorithm_config.QuantileConfig()),
+        ('agent.algorithm.kind=iqn', algorithm_config.IqnConfig()),
+    ],
+)
+def test_the_algorithm_is_chosen_by_its_kind(override, algorithm):
+  run = overrides.apply(run_config.PipelineConfig(), [override])
+  assert run.agent.algorithm == algorithm
+  written = settings.to_json_value(run)
+  assert written['agent']['algorithm']['kind'] == algorithm.kind
+  assert settings.from_json_value(run_config.PipelineConfig, written) == run
+
+
+def test_the_optimizer_and_the_network_are_chosen_by_their_kind():
+  run = overrides.apply(
+      run_config.PipelineConfig(),
+      [
+          'agent.optimizer.kind=rmsprop', 'agent.optimizer.epsilon=1e-4',
+          'network.kind=impala', 'network.width=2',
+      ],
+  )
+  assert run.agent.optimizer == optimizer_config.RmspropConfig(epsilon=1e-4)
+  assert run.network == network_config.ImpalaConfig(width=2)

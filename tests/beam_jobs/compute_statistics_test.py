@@ -4,13 +4,16 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import mlcroissant as mlc
 import pytest
 import tensorflow_datasets as tfds
 
+from rrl_pipeline.beam_jobs import build_rlds
 from rrl_pipeline.beam_jobs import compute_statistics
 from rrl_pipeline.beam_jobs import execution
 from rrl_pipeline.beam_jobs import statistics_job
@@ -182,6 +185,96 @@ def test_two_at_once_are_refused(dataset_dir):
       _compute(dataset_dir)
 
 
+def _start(dataset_dir):
+  return subprocess.Popen(
+      [
+          sys.executable, str(ROOT / 'beam_jobs' / 'compute_statistics.py'),
+          f'--dataset_dir={dataset_dir}',
+      ],
+      env={**os.environ, 'PYTHONPATH': str(ROOT)},
+      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+  )
+
+
+@pytest.fixture(name='large')
+def fixture_large(tmp_path):
+  """A dataset of several files, each of which takes a moment."""
+  config = build_rlds.BuildRldsConfig(
+      log_dir=str(ROOT / 'tests/testdata/dopamine/wrapped/checkpoints'),
+      data_dir=str(tmp_path),
+      checkpoints='all',
+      num_shards=8,
+  )
+  return pathlib.Path(build_rlds.convert(config).path)
+
+
+def _count_episodes(patch):
+  """A list that grows with each episode that is summarised."""
+  read = []
+  summarise = statistics_job.statistics.summarise
+
+  def count(*args):
+    read.append(args)
+    return summarise(*args)
+
+  patch.setattr(statistics_job.statistics, 'summarise', count)
+  return read
+
+
+def test_killed_job_goes_on(large, monkeypatch):
+  _compute(large, card=False)
+  undisturbed = _contents(large)
+  (large / 'statistics.json').unlink()
+  work = work_directory.WorkDirectory(
+      str(large.parent / f'.statistics-{large.name}')
+  )
+  manifests = pathlib.Path(work.manifest(0)).parent
+  process = subprocess.Popen(
+      [
+          sys.executable, str(ROOT / 'beam_jobs' / 'compute_statistics.py'),
+          f'--dataset_dir={large}', '--no-card',
+      ],
+      env={**os.environ, 'PYTHONPATH': str(ROOT)},
+      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+  )
+  while process.poll() is None and not list(manifests.glob('unit-*.json')):
+    time.sleep(0.001)
+  process.send_signal(signal.SIGKILL)
+  assert process.wait() == -signal.SIGKILL
+  shards = dataset_files.Dataset(large).shards
+  to_do = [
+      shard for shard in shards
+      if not os.path.exists(work.manifest(shard.index))
+  ]
+  assert 0 < len(to_do) < len(shards)
+  assert not (large / 'statistics.json').exists()
+
+  read = _count_episodes(monkeypatch)
+  _compute(large, card=False)
+  assert len(read) == sum(shard.num_episodes for shard in to_do)
+  assert _contents(large) == undisturbed
+  assert not os.path.exists(work.root)
+
+
+@pytest.mark.parametrize('is_changed', [False, True])
+def test_files_that_changed_are_read_anew(dataset_dir, monkeypatch, is_changed):
+  def fail(*_):
+    raise OSError('the disk is on fire')
+
+  with monkeypatch.context() as patch:
+    patch.setattr(statistics_job.CombineStatistics, 'extract_output', fail)
+    with pytest.raises(execution.BeamJobError, match='goes on from there'):
+      _compute(dataset_dir)
+  if is_changed:
+    os.utime(dataset_dir / 'atari_replay-train.tfrecord-00001-of-00003', (0, 0))
+  read = _count_episodes(monkeypatch)
+  _compute(dataset_dir, card=False)
+  assert len(read) == (5 if is_changed else 0)
+  resumed = (dataset_dir / 'statistics.json').read_bytes()
+  _compute(dataset_dir, card=False)
+  assert (dataset_dir / 'statistics.json').read_bytes() == resumed
+
+
 def test_program(dataset_dir):
   command = [
       sys.executable, str(ROOT / 'beam_jobs' / 'compute_statistics.py'),
@@ -192,7 +285,7 @@ def test_program(dataset_dir):
       command, capture_output=True, text=True, env=environment, check=True
   )
   assert '1.1.0: 5 episodes, 33 steps, ' in result.stdout
-  assert '5 episodes in 3 files of ' in result.stderr
+  assert '3 of 3 files to read, with 5 of the 5 episodes' in result.stderr
   result = subprocess.run(
       [*command, '--licence=x'], capture_output=True, text=True,
       env=environment, check=False,

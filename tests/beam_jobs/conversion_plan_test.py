@@ -12,8 +12,10 @@ from rrl_pipeline.beam_jobs import transforms
 from rrl_pipeline.beam_jobs import work_directory
 from rrl_pipeline.logs import formats
 from rrl_pipeline.logs import reader
+from rrl_pipeline.rlds import observations
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import record_files
+from rrl_pipeline.rlds import replay_datasets
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import validation
 
@@ -142,8 +144,16 @@ def test_cost_is_near_the_truth(tmp_path, file_format, frame_encoding):
   with work.locked():
     work.begin({}, {})
   job = transforms.ConversionJob(
-      formats.LogConfig(log_dir, formats.DOPAMINE), work.root, 'd', 'c',
-      file_format, frame_encoding, png.ZLIB, validation.Limits(6, 4, True),
+      formats.LogConfig(log_dir, formats.DOPAMINE),
+      work.root,
+      replay_datasets.ReplayDataset(
+          'd',
+          'c_run_1',
+          observations.ObservationFormat((84, 84), frame_encoding),
+      ),
+      file_format,
+      png.ZLIB,
+      validation.Limits(6, 4, True),
   )
   log_reader = formats.open_reader(job.log)
   index = log_reader.index()

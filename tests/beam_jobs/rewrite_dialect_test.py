@@ -143,18 +143,7 @@ def test_what_cannot_be_told_is_asked_for(silent, tmp_path):
 def test_a_dataset_without_the_fields_is_refused(tmp_path):
   step = dict(schema.atari_features()[schema.STEPS].feature)
   del step[schema.DISCOUNT]
-  path = tfds.dataset_builders.store_as_tfds_dataset(
-      name='other', version='1.0.0', data_dir=tmp_path,
-      features=tfds.features.FeaturesDict(
-          {schema.STEPS: tfds.features.Dataset(step)}
-      ),
-      split_datasets={
-          'train': [(0, {schema.STEPS: {
-              name: np.zeros((1, *feature.shape), feature.np_dtype)
-              for name, feature in step.items()
-          }})]
-      },
-  ).data_path
+  path = datasets.build_one_step(tmp_path, step)
   with pytest.raises(
       ValueError,
       match='lacks the fields checkpoint_id, episode_id, episode_return, disc',

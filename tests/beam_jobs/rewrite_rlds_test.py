@@ -366,18 +366,7 @@ def test_a_dataset_of_frames_that_cannot_be_read_is_refused(tmp_path):
   features = schema.atari_features()
   step = dict(features[schema.STEPS].feature)
   step[schema.OBSERVATION] = tfds.features.Image(shape=(84, 84, 3))
-  path = tfds.dataset_builders.store_as_tfds_dataset(
-      name='colourful', version='1.0.0', data_dir=tmp_path,
-      features=tfds.features.FeaturesDict(
-          {schema.STEPS: tfds.features.Dataset(step)}
-      ),
-      split_datasets={
-          'train': [(0, {schema.STEPS: {
-              name: np.zeros((1, *feature.shape), feature.np_dtype)
-              for name, feature in step.items()
-          }})]
-      },
-  ).data_path
+  path = datasets.build_one_step(tmp_path, step)
   with pytest.raises(
       source_dataset.SourceError, match='expected single grey frames'
   ):

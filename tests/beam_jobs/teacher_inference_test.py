@@ -12,6 +12,7 @@ from rrl_pipeline.beam_jobs import derived_units
 from rrl_pipeline.beam_jobs import teacher_inference
 from rrl_pipeline.beam_jobs import work_directory
 from rrl_pipeline.rlds import encoding
+from rrl_pipeline.rlds import observations
 from rrl_pipeline.rlds import record_files
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
@@ -19,6 +20,7 @@ from rrl_pipeline.teachers import bundle
 from rrl_pipeline.testing import datasets
 
 _SHAPE = schema.ATARI_FRAME_SHAPE
+_OBSERVATION = observations.ObservationFormat(_SHAPE, schema.RAW)
 _LENGTHS = (5, 64, 150)
 
 
@@ -37,7 +39,7 @@ class _Teacher:
 def _record(number, length, complete_start):
   frames = np.zeros((length, *_SHAPE), np.uint8)
   frames[:, 0, 0] = 1 + np.arange(length) % 250
-  encoder = encoding.RawEncoder(_SHAPE)
+  encoder = encoding.make_encoder(_OBSERVATION, None)
   return tf_example.serialize({
       'episode_id': number,
       'complete_start': complete_start,
@@ -68,8 +70,7 @@ def fixture_job(tmp_path):
       teacher_sha256=bundle.read(teacher).sha256,
       num_actions=2,
       stack_size=4,
-      encoding=schema.RAW,
-      frame_shape=_SHAPE,
+      observation=_OBSERVATION,
   )
 
 

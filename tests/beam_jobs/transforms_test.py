@@ -19,6 +19,7 @@ from rrl_pipeline.logs import dopamine_files
 from rrl_pipeline.logs import formats
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import record_files
+from rrl_pipeline.rlds import replay_datasets
 from rrl_pipeline.rlds import record_validation
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
@@ -42,10 +43,8 @@ def fixture_job(tmp_path, episodes, request):
   return transforms.ConversionJob(
       log=formats.LogConfig(log_dir, formats.DOPAMINE, '0'),
       work_dir=work.root,
-      dataset='atari_replay',
-      config='Pong_run_1',
+      dataset=replay_datasets.known_dataset('atari_replay', 'Pong_run_1'),
       file_format=request.param,
-      frame_encoding=schema.PNG,
       compressor=png.ZLIB,
       limits=validation.Limits(6, 4, ends_marked=True),
   )
@@ -174,11 +173,13 @@ import sys
 from rrl_pipeline.beam_jobs import conversion_plan
 from rrl_pipeline.beam_jobs import transforms
 from rrl_pipeline.logs import formats
+from rrl_pipeline.rlds import replay_datasets
 from rrl_pipeline.rlds import validation
 log = formats.LogConfig({job.log.directory!r}, 'dopamine', '0')
 job = transforms.ConversionJob(
-    log, {job.work_dir!r}, 'd', 'c', {job.file_format!r}, 'png', 'zlib',
-    validation.Limits(6, 4, True))
+    log, {job.work_dir!r},
+    replay_datasets.known_dataset('balloon_replay', 'a_run_1'),
+    {job.file_format!r}, None, validation.Limits(6, 4, True))
 spans = formats.open_reader(log).index().spans
 layout = conversion_plan.ShardLayout('d', job.file_format, False)
 unit, = conversion_plan.plan_units(spans, 1, layout, 'other job')

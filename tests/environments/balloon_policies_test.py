@@ -51,8 +51,8 @@ def test_a_walk_widens_with_the_time_since_it_began():
   assert actions == [policies.STAY, policies.DOWN, policies.UP]
 
 
-def _phases(config, number, steps=960):
-  marco_polo = policies.MarcoPolo(config)
+def _phases(share, number, steps=960):
+  marco_polo = policies.MarcoPolo(share)
   marco_polo.start(_generator(number))
   phases = []
   for _ in range(steps):
@@ -62,22 +62,22 @@ def _phases(config, number, steps=960):
 
 
 def test_four_hours_of_the_policy_then_two_of_the_walk():
-  phases = _phases(policies.MarcoPoloConfig(episode_probability=1), 0)
+  phases = _phases(1.0, 0)
   assert phases == ([False] * 80 + [True] * 40) * 8
 
 
 def test_share_of_exploring_episodes():
   explores = [
-      any(_phases(policies.MarcoPoloConfig(), number, 81))
+      any(_phases(0.8, number, 81))
       for number in range(400)
   ]
   # Four standard deviations of a binomial share.
   assert abs(np.mean(explores) - 0.8) < 4 * (0.8 * 0.2 / 400) ** 0.5
-  assert not any(_phases(policies.MarcoPoloConfig(episode_probability=0), 0))
+  assert not any(_phases(0.0, 0))
 
 
 def test_the_policy_acts_unless_the_walk_does():
-  marco_polo = policies.MarcoPolo(policies.MarcoPoloConfig(1))
+  marco_polo = policies.MarcoPolo(1.0)
   marco_polo.start(_Normals(6500, np.zeros(999)))
   for step in range(240):
     # Far below the target: the walk climbs.
@@ -87,17 +87,12 @@ def test_the_policy_acts_unless_the_walk_does():
 
 def test_an_episode_is_a_function_of_its_generator():
   def actions(number):
-    marco_polo = policies.MarcoPolo(policies.MarcoPoloConfig(1))
+    marco_polo = policies.MarcoPolo(1.0)
     marco_polo.start(_generator(number))
     return [marco_polo.action(_observation(9000), 1) for _ in range(960)]
 
   assert actions(3) == actions(3)
   assert actions(3) != actions(4)
-
-
-def test_a_share_outside_of_0_and_1_is_refused():
-  with pytest.raises(ValueError, match='episode_probability must be within'):
-    policies.MarcoPoloConfig(episode_probability=1.5)
 
 
 @pytest.fixture(name='original')
@@ -155,7 +150,7 @@ def test_marco_polo_equals_the_original_given_the_same_draws(
   exploration = marco_polo_exploration.MarcoPoloExploration(
       3, (1099,), 1.0, random_walk_agent.RandomWalkAgent, seed=0
   )
-  marco_polo = policies.MarcoPolo(policies.MarcoPoloConfig(1))
+  marco_polo = policies.MarcoPolo(1.0)
   marco_polo.start(_Normals(8500.0, normals))
   observations = _observations()
   choices = _generator(4).integers(3, size=960)

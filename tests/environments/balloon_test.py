@@ -125,3 +125,18 @@ def test_the_flight_is_what_the_wind_makes_of_it(environment):
   assert 0 < after.battery <= 1 and after.pump_power == 0
   environment.step(_DOWN)
   assert environment.flight.pump_power >= 100
+
+
+def test_the_facts_of_a_flight_are_those_of_its_steps(environment):
+  environment.start_at_episode(5)
+  seed = environment.flight_seed
+  environment.reset()
+  within = []
+  while not environment.step(_UP).last():
+    within.append(environment.flight.within_radius)
+  within.append(environment.flight.within_radius)
+  assert environment.episode_facts == {
+      'flight_seed': seed,
+      'time_within_radius': np.mean(within),
+      'status': 'OK',
+  }

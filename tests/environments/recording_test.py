@@ -13,6 +13,7 @@ import pytest
 from rrl_pipeline import types
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import recording as recording_environment
+from rrl_pipeline.logs import bounds
 from rrl_pipeline.logs import recorder
 from rrl_pipeline.logs import recording
 
@@ -215,3 +216,53 @@ def test_nested_observations_are_refused():
       ValueError, match='the observations of this environment are dict; only'
   ):
     recording_environment.describe(NestedEnvironment(), {})
+
+
+class _BoundedEnvironment(VectorEnvironment):
+
+  def observation_spec(self):
+    return specs.BoundedArray((1099,), np.float32, [0.0] * 1098 + [-1.0], 5.0)
+
+
+def test_the_declared_range_is_recorded():
+  described = recording_environment.describe(_BoundedEnvironment(), {})
+  assert described.bounds == bounds.Bounds((0.0,) * 1098 + (-1.0,), (5.0,))
+  assert recording_environment.describe(VectorEnvironment(), {}).bounds is None
+  # The pixels of a game can be nothing but 0 to 255.
+  game = atari.AtariEnvironment(_ATARI, seed=0)
+  assert 'bounds' not in recording_environment.describe(game, {}).to_json()
+
+
+def test_facts_of_episodes_are_recorded(tmp_path):
+  environment = VectorEnvironment()
+  description = recording_environment.describe(environment, {})
+  seeds = iter([3, 8])
+  with recorder.RecordingWriter(str(tmp_path), description) as writer:
+    recorded = recording_environment.RecordingEnvironment(
+        environment, writer, lambda env: {'seed': next(seeds), 'self': env is
+                                          environment}
+    )
+    for _ in range(2):
+      timestep = recorded.reset()
+      while not timestep.last():
+        timestep = recorded.step(1)
+  reader = recording.RecordingReader(recording.RecordingConfig(str(tmp_path)))
+  streams = reader.read(reader.index().spans)
+  assert [stream.load().metadata for stream in streams] == [
+      {'seed': 3, 'self': True, 'checkpoint': 0, 'episode': 0, 'first_add': 0},
+      {'seed': 8, 'self': True, 'checkpoint': 0, 'episode': 1, 'first_add': 5},
+  ]
+
+
+def test_facts_that_json_cannot_hold_are_refused(tmp_path):
+  environment = VectorEnvironment()
+  description = recording_environment.describe(environment, {})
+  with recorder.RecordingWriter(str(tmp_path), description) as writer:
+    recorded = recording_environment.RecordingEnvironment(
+        environment, writer, lambda _: {'distance': np.float32(3)}
+    )
+    recorded.reset()
+    with pytest.raises(ValueError, match='expected what JSON can hold'):
+      while not recorded.step(1).last():
+        pass
+  assert writer.num_episodes == 0

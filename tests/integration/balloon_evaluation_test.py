@@ -1,6 +1,11 @@
 """Tests that teachers fly in our environment as BLE's agents do in its own."""
 
 import functools
+import pathlib
+import subprocess
+import sys
+import time
+from typing import Any, Callable
 
 import pytest
 
@@ -83,3 +88,60 @@ def test_what_a_process_cannot_load_is_one_clear_error(originals, tmp_path):
         make,
         balloon_evaluation.SuiteConfig('micro', num_processes=1),
     )
+
+
+_EVALUATE = """
+import functools
+from rrl_pipeline.training import balloon_evaluation
+
+if __name__ == '__main__':
+  balloon_evaluation.evaluate(
+      {path!r},
+      'random_walk',
+      functools.partial(balloon_evaluation.make_player, 'random_walk'),
+      balloon_evaluation.SuiteConfig('tiny', num_processes=1),
+  )
+"""
+
+
+def test_processes_end_with_a_killed_parent(originals, tmp_path):
+  del originals
+  program = tmp_path / 'program.py'
+  program.write_text(_EVALUATE.format(path=str(tmp_path / 'scores.jsonl')))
+  parent = subprocess.Popen(
+      [sys.executable, program], stderr=subprocess.DEVNULL
+  )
+  children = _wait_for(lambda: _flying(parent.pid))
+  parent.kill()
+  parent.wait()
+  _wait_for(lambda: not any(map(_is_running, children)))
+
+
+def _flying(parent: int) -> list[int]:
+  """The children that fly, by their identifiers; another tracks resources."""
+  children = pathlib.Path(f'/proc/{parent}/task/{parent}/children').read_text()
+  return [
+      int(child)
+      for child in children.split()
+      if b'spawn_main' in pathlib.Path(f'/proc/{child}/cmdline').read_bytes()
+      and len(list(pathlib.Path(f'/proc/{child}/task').iterdir())) > 1
+  ]
+
+
+def _is_running(process: int) -> bool:
+  try:
+    stat = pathlib.Path(f'/proc/{process}/stat').read_text()
+  except (FileNotFoundError, ProcessLookupError):
+    return False
+  # Z: it has ended, and nobody has asked how.
+  return stat.rpartition(')')[2].split()[0] != 'Z'
+
+
+def _wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
+  end = time.monotonic() + seconds
+  while time.monotonic() < end:
+    value = condition()
+    if value:
+      return value
+    time.sleep(0.1)
+  raise AssertionError('it did not happen in time')

@@ -184,20 +184,3 @@ def test_dry_run_writes_nothing(teacher, tmp_path):
   assert '2 methods x 1 tasks x 1 seeds = 2 students' in result.stdout
   assert 'with --jobs=2' in result.stdout
   assert not directory.exists()
-
-
-def test_errors_are_one_line(tmp_path):
-  for flags, message in (
-      (['--suite=minatr'], "no suite is called 'minatr'"),
-      ([], 'which suite?'),
-      (['--suite=atari10', '--methods=x'], "no method is called 'x'"),
-      (['--suite=atari10', '--set=agent.n=1'], "no setting is called 'agent.n'"),
-  ):
-    result = subprocess.run(
-        [sys.executable, 'launch/benchmark.py', *flags, '--dry_run',
-         f'--directory={tmp_path / "b"}'],
-        cwd=_ROOT, capture_output=True, text=True, timeout=300, check=False,
-    )
-    assert result.returncode == 2
-    assert message in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1, result.stderr

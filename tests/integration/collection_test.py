@@ -13,6 +13,7 @@ from rrl_pipeline.environments import config as environment_config
 from rrl_pipeline.logs import dopamine
 from rrl_pipeline.testing import interruptions
 from rrl_pipeline.training import collection
+from rrl_pipeline.training import collection_logs
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import rollouts
 from rrl_pipeline.training import seeding
@@ -144,11 +145,11 @@ def _files(directory):
     'module, name, nth',
     [
         # Two episodes were played after the first save.
-        (collection, '_log', 6),
+        (collection_logs, '_log', 6),
         # The log is half saved for the second time.
-        (collection.dopamine_writer.pickle, 'dump', 2),
+        (collection_logs.dopamine_writer.pickle, 'dump', 2),
         # It is saved, but the state does not know of it.
-        (collection.run_directory, 'write_json', 2),
+        (collection_logs.run_directory, 'write_json', 2),
     ],
 )
 def test_a_killed_collection_ends_like_an_undisturbed_one(

@@ -132,6 +132,7 @@ def _end_state(run_dir):
           '**/evaluations.jsonl',
           '**/metrics.csv',
           'dataset/**/*.tfrecord*',
+          'dataset/**/statistics.json',
       )
       for path in sorted(run_dir.glob(pattern))
   }
@@ -164,6 +165,7 @@ def test_whole_chain_ends_with_a_report(undisturbed):
     assert len(report[agent]['per_seed']) == 1
   assert result.stdout.rstrip().endswith('report.html')
   assert (run_dir / 'report' / 'student.gif').stat().st_size > 0
+  assert len(list(run_dir.glob('dataset/**/card/index.html'))) == 1
 
 
 def test_stages_killed_and_run_again_end_in_the_same_state(

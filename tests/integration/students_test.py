@@ -283,7 +283,7 @@ def test_a_dataset_of_another_frame_size_is_refused(run, tmp_path):
   environment = dataclasses.replace(_ENVIRONMENT, frame_size=40)
   with pytest.raises(
       ValueError,
-      match=r'has frames of \(84, 84\), the environment of \(40, 40\)',
+      match=r'observations uint8 \(84, 84\), the environment uint8 \(40, 40\)',
   ):
     students.train_offline(
         tmp_path / 'offline',

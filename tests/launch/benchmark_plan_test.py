@@ -8,6 +8,7 @@ from rrl_pipeline import config as config_lib
 from rrl_pipeline.agents import methods
 from rrl_pipeline.launch import benchmark_plan
 from rrl_pipeline.launch import suites
+from rrl_pipeline.testing import synthetic_run
 
 _SUITE = 'atari10_100k'
 
@@ -63,20 +64,28 @@ def test_what_has_no_teacher_learns_nothing_offline(tmp_path):
 def test_settings_of_the_user_hold_for_all_runs(tmp_path):
   plan = _plan(
       tmp_path,
-      changes=('agent.n_step=5', 'teacher.bundle=my/{game}', 'agent.discount=1'),
+      changes=('agent.n_step=5', 'teacher.bundle=my/{game}'),
   )
   for run in (*plan.tasks, *plan.cells):
     assert run.config.agent.n_step == 5
     assert run.config.teacher.bundle == f'my/{run.task}'
 
 
+def _finish_task(plan, task, dataset, teacher_return=1e6):
+  directory = plan.directory / 'tasks' / task
+  synthetic_run.write_json(
+      directory / 'dataset' / 'DONE.json', {'outputs': {'dataset': dataset}}
+  )
+  synthetic_run.write_json(
+      directory / 'teacher' / 'bundle' / 'bundle.json',
+      {'score': {'mean_return': teacher_return}},
+  )
+  return directory
+
+
 def test_cells_get_teacher_and_data_of_their_task(tmp_path):
   plan = _plan(tmp_path, changes=('logs.path=/logs/{game}',))
-  qbert = plan.directory / 'tasks' / 'Qbert'
-  (qbert / 'dataset').mkdir(parents=True)
-  (qbert / 'dataset' / 'DONE.json').write_text(
-      json.dumps({'outputs': {'dataset': 'dataset/a/b/1.0.0'}})
-  )
+  qbert = _finish_task(plan, 'Qbert', 'dataset/a/b/1.0.0')
   jobs = {job.name: job for job in benchmark_plan.jobs(plan, 'command', {})}
   job = jobs['qdagger/Qbert/seed1']
   assert job.needs == 'Qbert'
@@ -101,17 +110,22 @@ def test_cells_get_teacher_and_data_of_their_task(tmp_path):
 
 def test_dataset_of_the_user_is_used_where_it_is(tmp_path):
   plan = _plan(tmp_path, changes=('dataset.path=/data/{game}',))
-  task = plan.directory / 'tasks' / 'Breakout'
-  (task / 'dataset').mkdir(parents=True)
-  (task / 'dataset' / 'DONE.json').write_text(
-      json.dumps({'outputs': {'dataset': '/data/Breakout'}})
-  )
+  _finish_task(plan, 'Breakout', '/data/Breakout')
   jobs = {job.name: job for job in benchmark_plan.jobs(plan, 'command', {})}
   jobs['qdagger/Breakout/seed0'].prepare()
   config = config_lib.read(
       plan.directory / 'cells/qdagger/Breakout/seed0/config.json'
   )
   assert config.dataset.path == '/data/Breakout'
+
+
+def test_students_of_a_teacher_at_random_level_are_not_begun(tmp_path):
+  plan = _plan(tmp_path)
+  _finish_task(plan, 'Breakout', 'dataset/a', teacher_return=1.7)
+  jobs = {job.name: job for job in benchmark_plan.jobs(plan, 'command', {})}
+  with pytest.raises(ValueError, match='not above random play'):
+    jobs['qdagger/Breakout/seed0'].prepare()
+  assert not (plan.directory / 'cells').exists()
 
 
 def test_record_grows_with_the_benchmark(tmp_path):
@@ -141,7 +155,7 @@ def test_another_benchmark_is_refused(tmp_path):
     benchmark_plan.write_record(
         _plan(tmp_path, changes=('agent.n_step=1',)), 'second'
     )
-  with pytest.raises(ValueError, match='with --suite atari10_100k, not atari10'):
+  with pytest.raises(ValueError, match='--suite atari10_100k, not atari10'):
     benchmark_plan.write_record(_plan(tmp_path, suite='atari10'), 'second')
 
 

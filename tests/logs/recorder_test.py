@@ -1,7 +1,9 @@
 """Records random episodes, breaks off at any place, and reads them back."""
 
+import collections
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import signal
@@ -19,6 +21,7 @@ import pytest
 
 from rrl_pipeline import types
 from rrl_pipeline.logs import atomic
+from rrl_pipeline.logs import bounds
 from rrl_pipeline.logs import recorder
 from rrl_pipeline.logs import recording
 from rrl_pipeline.logs import recording_files as files
@@ -117,8 +120,10 @@ def recordings(draw):
         for array, n in ((observation, length + 1), (action, length),
                          (reward, length))
     ]
-    episodes.append(recorder.RecordedEpisode(*arrays, discounts))
-  return files.Description(observation, action, reward, {}), episodes
+    metadata = draw(st.dictionaries(st.text(), st.integers() | st.text()))
+    episodes.append(recorder.RecordedEpisode(*arrays, discounts, metadata))
+  limits = draw(st.none() | st.just(bounds.Bounds((0.0,), (math.inf,))))
+  return files.Description(observation, action, reward, {}, limits), episodes
 
 
 @hypothesis.settings(
@@ -145,7 +150,21 @@ def test_what_was_recorded_is_read_back(no_fsync, made):
     ]
     assert index.accounting.adds == index.accounting.transitions == sum(lengths)
     assert index.frame_shape == description.observation.shape
+    assert index.frame_dtype == description.observation.dtype
+    assert index.bounds == description.bounds
     assert not index.warnings
+    streams = recording.RecordingReader(
+        recording.RecordingConfig(directory)
+    ).read(index.spans)
+    assert [dict(s.metadata) for s in map(_taken, streams)] == [
+        dict(recorded.metadata) for recorded in episodes
+    ]
+
+
+def _taken(stream):
+  """The stream, its frames read: the next one may be asked for."""
+  collections.deque(stream.frames, 0)
+  return stream
 
 
 @hypothesis.settings(

@@ -78,12 +78,12 @@ def test_a_quantile_head_expects_the_mean_of_its_quantiles():
 
 
 def _implicit_quantiles(network, x, fractions):
-  """Equation 4 of Dabney et al. (2018), one fraction at a time."""
+  """Equation 4 of Dabney et al. (2018) from i = 1 on, one fraction at a time."""
   features = _relu(_dense(network, 'hidden_0', x))
   result = np.empty((_BATCH, _ACTIONS, fractions.shape[1]))
   for b in range(_BATCH):
     for m, tau in enumerate(fractions[b]):
-      cosines = np.array([np.cos(np.pi * i * tau) for i in range(8)])
+      cosines = np.array([np.cos(np.pi * i * tau) for i in range(1, 9)])
       embedded = _relu(_dense(network, 'embedding', cosines))
       hidden = _relu(_dense(network, 'hidden_1', features[b] * embedded))
       result[b, :, m] = _dense(network, 'quantiles', hidden)

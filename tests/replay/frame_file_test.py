@@ -34,7 +34,7 @@ def _never():
 
 
 def _open(directory, decode=_episodes, key=_KEY):
-  return frame_file.open_rows(directory, key, 16, _SHAPE, decode)
+  return frame_file.open_rows(directory, key, 16, _SHAPE, np.uint8, decode)
 
 
 def _assert_whole(rows):
@@ -133,7 +133,7 @@ def test_a_disk_that_is_too_small_is_said_before(tmp_path):
   with pytest.raises(
       ValueError, match=r'take 17600000\.0 GB, but .* GB left\. .*cache_dir'
   ):
-    frame_file.open_rows(tmp_path, _KEY, 11 * 10**14, (4, 4), _never)
+    frame_file.open_rows(tmp_path, _KEY, 11 * 10**14, (4, 4), np.uint8, _never)
   assert not list(tmp_path.glob('*.incomplete'))
 
 

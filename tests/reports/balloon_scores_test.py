@@ -86,6 +86,15 @@ def test_the_interval_of_the_score_equals_that_of_a_loop():
       np.percentile(values, [2.5, 97.5]))
 
 
+def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end():
+  times = [0.0, 0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0]
+  comparison = balloon_scores.compare(
+      _flights('a', [1] * 8, times), resamples=10)
+  estimate = comparison.agents['a'].interquartile_mean
+  assert estimate.value == pytest.approx((0.2 + 0.3 + 0.4 + 0.5) / 4)
+  assert estimate.low <= estimate.value <= estimate.high
+
+
 def test_ends_of_flights_are_counted():
   comparison = balloon_scores.compare(
       [
@@ -136,16 +145,16 @@ def test_the_picture_is_the_same_every_time():
 
 def test_the_table_holds_every_agent():
   header, rule, *rows = balloon_scores.table(_comparison()).splitlines()
-  assert header.count('|') == rule.count('|') == 8
+  assert header.count('|') == rule.count('|') == 9
   assert [row.split(' | ')[0] for row in rows] == [
       '| teacher', '| student', '| random_walk']
-  assert rows[0].split(' | ')[2:] == [
+  assert rows[0].split(' | ')[3:] == [
       '\N{EN DASH}', '500 (400 to 600)', '1.00', '0', '0 |']
 
 
 def test_the_table_has_no_empty_columns():
   comparison = balloon_scores.compare(_flights('a', [1]), resamples=10)
   assert balloon_scores.table(comparison) == (
-      '| agent | TWR50 [%] | mean return | power outages | bursts |\n'
-      '| --- | --- | --- | --- | --- |\n'
-      '| a | 50.0 | 1 | 0 | 0 |\n')
+      '| agent | TWR50 [%] | IQM [%] | mean return | power outages | bursts |\n'
+      '| --- | --- | --- | --- | --- | --- |\n'
+      '| a | 50.0 | 50.0 | 1 | 0 | 0 |\n')

@@ -1,5 +1,6 @@
 """Tests of a benchmark's report against figures worked out by hand."""
 
+import html.parser
 import json
 import re
 
@@ -125,6 +126,29 @@ def test_files(report, tmp_path):
   assert written == json.loads(json.dumps(report.summary))
 
 
+class _Nesting(html.parser.HTMLParser):
+  """Checks that what is opened is closed, and in order."""
+
+  def __init__(self):
+    super().__init__()
+    self.open = []
+
+  def handle_starttag(self, tag, attrs):
+    if tag not in ('img', 'meta'):
+      self.open.append(tag)
+
+  def handle_endtag(self, tag):
+    assert self.open.pop() == tag
+
+
+def test_page_is_well_formed(report):
+  parser = _Nesting()
+  parser.feed(report.html)
+  parser.close()
+  assert not parser.open
+  assert 'http' not in report.html
+
+
 def test_page_says_what_the_figures_say(report):
   words = re.sub(r'<[^>]+>|\s+', ' ', report.html)
   iqm = report.summary['aggregates']['qdagger']['iqm']
@@ -170,6 +194,28 @@ def test_method_without_a_complete_seed_is_in_no_comparison(tmp_path):
   assert list(report.summary['per_task']['Breakout']) == [
       'qdagger', 'tabula_rasa'
   ]
+
+
+def _spoil_teacher(root, task):
+  for path in root.glob(f'cells/*/{task}/*/teacher/bundle/bundle.json'):
+    bundle = json.loads(path.read_text())
+    bundle['score']['mean_return'] = -21.0
+    path.write_text(json.dumps(bundle))
+
+
+def test_task_whose_teacher_is_at_random_level_is_left_out(tmp_path):
+  root = synthetic_benchmark.write(tmp_path)
+  _spoil_teacher(root, 'Pong')
+  summary = benchmark_report.build(root, _RESAMPLES).summary
+  note, = summary['notes']
+  assert 'Pong is left out' in note and 'not above random play' in note
+  assert {run['task'] for run in summary['runs']} == {'Breakout'}
+  assert summary['aggregates']['qdagger']['mean']['value'] == pytest.approx(
+      np.mean([_BREAKOUT(13), _BREAKOUT(14)])
+  )
+  _spoil_teacher(root, 'Breakout')
+  with pytest.raises(ValueError, match='can be reported: .* not above random'):
+    benchmark_report.build(root, _RESAMPLES)
 
 
 def test_nothing_finished_is_an_error(tmp_path):

@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
+from rliable import library
+from rliable import metrics
 
 from rrl_pipeline.reports import aggregate
 from rrl_pipeline.reports import benchmark_statistics
@@ -36,6 +38,21 @@ def test_probability_of_improvement_counts_pairs():
   assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
   other = benchmark_statistics.probability_of_improvement(_Y, _X, 50, 0)
   assert other.value == pytest.approx(1 - estimate.value)
+
+
+def test_probability_of_improvement_is_that_of_rliable():
+  generator = np.random.default_rng(1)
+  # Few different values: many ties.
+  x, y = (generator.integers(0, 4, (n, 3)) / 4 for n in (5, 4))
+  estimate = benchmark_statistics.probability_of_improvement(x, y, 200, 7)
+  with aggregate.global_numpy_seed(7):
+    points, intervals = library.get_interval_estimates(
+        {'pair': (x, y)},
+        lambda a, b: np.array([metrics.probability_of_improvement(a, b)]),
+        reps=200,
+    )
+  assert estimate.value == pytest.approx(points['pair'][0])
+  assert (estimate.low, estimate.high) == pytest.approx(intervals['pair'][:, 0])
 
 
 def test_probability_of_improvement_of_a_method_over_itself_is_one_half():

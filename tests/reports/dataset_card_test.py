@@ -9,6 +9,7 @@ import pytest
 
 from rrl_pipeline import types
 from rrl_pipeline.beam_jobs import build_rlds
+from rrl_pipeline.logs import recording
 from rrl_pipeline.reports import dataset_card
 from rrl_pipeline.reports import dataset_figures
 from rrl_pipeline.rlds import dataset_files
@@ -90,6 +91,33 @@ def test_names_what_the_format_of_the_log_loses(dataset, monkeypatch):
   text = dataset_card._render(dataset, _statistics(dataset))['README.md']
   assert rb'* No \<b\>ends\</b\> are marked.' in text
   assert b'Metadata `teacher`' in text and b'"sha256": "abc"' in text
+
+
+def _render_with(dataset, monkeypatch, **changes):
+  conversion = {**dataset.conversion, **changes}
+  monkeypatch.setattr(
+      dataset_files.Dataset, 'metadata',
+      property(lambda _: {'conversion': conversion}),
+  )
+  return dataset_card._render(dataset, _statistics(dataset))['README.md']
+
+
+def test_rewards_that_are_known_to_be_raw_are_not_called_clipped(
+    dataset, monkeypatch
+):
+  text = _render_with(
+      dataset, monkeypatch, log={'rewards': recording.RAW_REWARDS}
+  )
+  assert b'All rewards are -1, 0 or 1' not in text
+
+
+def test_not_every_file_of_a_recording_is_listed(dataset, monkeypatch):
+  files = [
+      {'name': f'episode-{i:03}', 'size': i, 'crc32': i} for i in range(1_000)
+  ]
+  text = _render_with(dataset, monkeypatch, sources={'0': files})
+  assert text.count(b'| `episode-') == 300
+  assert b'`metadata.json` lists 700 more.' in text
 
 
 def test_tells_what_a_derived_dataset_was_made_from(dataset, monkeypatch):

@@ -7,7 +7,7 @@ from rrl_pipeline import types
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import dialects
 from rrl_pipeline.rlds import encoding
-from rrl_pipeline.rlds import frames
+from rrl_pipeline.rlds import observations
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
@@ -106,7 +106,9 @@ def test_a_void_last_step_keeps_its_observation(end):
   assert native == _native(episode, final=final)
   feature = tf_example.parse(native).features.feature
   stored = feature['steps/observation'].bytes_list.value
-  decoded = frames.decode(stored, schema.PNG, schema.ATARI_FRAME_SHAPE)
+  decoded = observations.ObservationFormat(
+      schema.ATARI_FRAME_SHAPE, schema.PNG
+  ).decode(stored)
   np.testing.assert_array_equal(decoded[-1], final)
   assert feature['last_observation_synthetic'].int64_list.value[0] == 0
   assert feature['episode_length'].int64_list.value[0] == 6

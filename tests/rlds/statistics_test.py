@@ -72,6 +72,12 @@ def test_counts_equal_those_of_all_records(value, loaded):
   assert value['incomplete_starts'] == 0
 
 
+def test_statistics_come_back_from_json(parts):
+  for part in (*parts, statistics.merge(parts), statistics.Accumulator()):
+    text = json.dumps(part.to_json())
+    assert statistics.Accumulator.from_json(json.loads(text)) == part
+
+
 def test_bytes_are_those_that_tfds_was_told(value, dataset):
   assert value['record_bytes'] == dataset.info.splits['train'].num_bytes
   assert value['bytes_per_step'] == value['record_bytes'] / value['steps']

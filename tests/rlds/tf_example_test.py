@@ -1,5 +1,7 @@
 """Tests that serialised records are what TFDS itself would have written."""
 
+import tracemalloc
+
 import hypothesis
 from hypothesis import strategies as st
 import numpy as np
@@ -10,6 +12,8 @@ from tensorflow_datasets.proto import tf_example_generated_pb2 as example_pb2
 from rrl_pipeline import types
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import encoding
+from rrl_pipeline.rlds import observations
+from rrl_pipeline.rlds import observations
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
@@ -22,7 +26,9 @@ from rrl_pipeline.testing import replay_logs
 def test_equal_to_the_serializer_of_tfds(end, length, frame_encoding):
   logged = replay_logs.random_episode(np.random.default_rng(0), length, end=end)
   span = reader.EpisodeSpan(1, 2, 33, length, 3, end, complete_start=False)
-  encoder = encoding.make_encoder(frame_encoding, (84, 84), png.ZLIB)
+  encoder = encoding.make_encoder(
+      observations.ObservationFormat((84, 84), frame_encoding), png.ZLIB
+  )
   episode = encoding.encode(
       reader.EpisodeStream(
           span, logged.actions, logged.rewards, iter([logged.observations])
@@ -112,3 +118,52 @@ def test_values_of_every_kind():
 def test_other_values_are_refused():
   with pytest.raises(TypeError, match='a/b is <U1, which is no feature'):
     tf_example.serialize({'a': {'b': ['x']}})
+
+
+@hypothesis.given(st.integers(0, 300), st.integers(0, 5))
+def test_raw_values_are_a_list_of_bytes(size, count):
+  values = [bytes([i]) * size for i in range(count)]
+  raw = tf_example.RawValues(size)
+  raw.extend(values)
+  assert len(raw) == count
+  assert list(raw) == values
+  record = {'a': 1, 'b': values, 'c': 'x', 'd': [b'y']}
+  expected = tf_example.serialize(record)
+  assert tf_example.serialize({**record, 'b': raw}) == expected
+  assert not len(raw)
+
+
+def test_raw_values_have_one_size():
+  raw = tf_example.RawValues(2)
+  with pytest.raises(ValueError, match='a value has 3 bytes; expected 2'):
+    raw.append(b'abc')
+  with pytest.raises(IndexError):
+    raw[0]  # pylint: disable=pointless-statement
+
+
+def test_raw_episode_is_in_memory_once():
+  rows = 256
+  span = reader.EpisodeSpan(
+      0, 0, 0, 8 * rows, 0, types.EpisodeEnd.TERMINAL, complete_start=True
+  )
+  stream = reader.EpisodeStream(
+      span,
+      np.zeros(span.length, np.int32),
+      np.zeros(span.length, np.float32),
+      (np.zeros((rows, 84, 84), np.uint8) for _ in range(8)),
+  )
+  encoder = encoding.make_encoder(
+      observations.ObservationFormat((84, 84), schema.RAW), None
+  )
+  tracemalloc.start()
+  try:
+    record = schema.to_record(
+        encoding.encode(stream, encoder), '', encoder.blank
+    )
+    size = len(tf_example.serialize(record))
+    _, peak = tracemalloc.get_traced_memory()
+  finally:
+    tracemalloc.stop()
+  assert size > 8 * rows * 84 * 84
+  # Besides, there is a block of frames, as it is and as bytes.
+  assert peak < 1.5 * size

@@ -57,9 +57,9 @@ def test_good_episode():
             'its actions are float32; expected integers',
         ),
         (
-            dict(rewards=GOOD.rewards.astype(np.float64)),
+            dict(rewards=GOOD.rewards.astype(bool)),
             'dtypes_fit',
-            'its rewards are float64; expected float32',
+            'its rewards are bool; expected real numbers',
         ),
         (
             dict(rewards=_with(GOOD.rewards, [2, 4], np.nan)),
@@ -70,6 +70,17 @@ def test_good_episode():
             dict(rewards=_with(GOOD.rewards, 7, -np.inf)),
             'rewards_are_finite',
             '1 of its rewards are not finite: the first, of step 7, is -inf',
+        ),
+        (
+            dict(rewards=_with(GOOD.rewards.astype(np.float64), 5, 1e300)),
+            'rewards_are_finite',
+            '1 of its rewards are not finite: the first, of step 5, is 1e+300',
+        ),
+        (
+            dict(is_finite=_with(np.ones(8, bool), [3, 6], False)),
+            'observations_are_finite',
+            '2 of its observations hold numbers that are not finite: the first '
+            'is of step 3',
         ),
         (
             dict(actions=_with(GOOD.actions, 3, 6)),
@@ -170,6 +181,28 @@ def test_black_frames_are_odd_but_no_fault():
           '2 of its frames are black: the first is of step 2'
       )
   }
+
+
+def test_observations_beyond_their_range_are_odd_but_no_fault():
+  changes = dict(is_outside=_with(np.zeros(8, bool), [1, 4], True))
+  assert not _violations(**changes)
+  assert _cautions(**changes) == {
+      'observations_are_in_range': (
+          '2 of its observations are not in the range that the environment '
+          'declares: the first is of step 1'
+      )
+  }
+  assert not _cautions(is_outside=np.zeros(8, bool))
+
+
+def test_only_frames_are_padded_black_or_frozen():
+  arrays = dataclasses.replace(LIMITS, frames=False, ends_marked=False)
+  for changes in (
+      _quiet([0]), _quiet([4, 5, 6]), _frozen(0, validation.FROZEN_STEPS)
+  ):
+    episode = dataclasses.replace(GOOD, **changes)
+    assert not validation.violations(episode, arrays)
+    assert not validation.cautions(episode, arrays)
 
 
 def _frozen(start, count, length=400):

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from rrl_pipeline.agents import algorithm_config
+from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import balloon_config
 from rrl_pipeline.environments import config as environment_config
@@ -67,18 +69,27 @@ def test_a_bundle_fits_the_environment(name, observations, tmp_path):
     )
 
 
-def test_weights_are_lifted_out_of_the_bundle(tmp_path):
+def test_a_student_begins_with_the_weights(observations, tmp_path):
   pytest.importorskip(
       'balloon_learning_environment', reason='it has the weights: .[balloon]'
   )
   balloon.export('perciatelli44', tmp_path / 'bundle')
   teacher = bundle.read(tmp_path / 'bundle').load()
-  network = perciatelli.make_network()
-  expected = network.get_weights()
-  network.set_weights([np.zeros_like(array) for array in expected])
-  teacher.copy_network_to(network)
-  for array, value in zip(network.get_weights(), expected, strict=True):
+  student = builder.make_network(
+      perciatelli.NETWORK,
+      algorithm_config.QuantileConfig(num_quantiles=51),
+      (1099,),
+      'float32',
+      num_actions=3,
+      seed=1,
+  )
+  teacher.copy_network_to(student)
+  expected = perciatelli.make_network().get_weights()
+  for array, value in zip(student.get_weights(), expected, strict=True):
     np.testing.assert_array_equal(array, value)
+  np.testing.assert_allclose(
+      student(observations), teacher.values(observations), rtol=1e-5, atol=1e-4
+  )
 
 
 def test_a_named_bundle_is_there_for_the_time_of_the_context(tmp_path):

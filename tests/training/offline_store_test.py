@@ -23,6 +23,7 @@ class _Dataset:
   num_episodes = 2
   lengths = np.array([4, 3])
   frame_shape = (2, 2)
+  frame_dtype = np.dtype(np.uint8)
   teacher_sha256 = None
 
   def __init__(self, path, value=0):
@@ -250,9 +251,15 @@ def test_values_of_mixed_datasets_are_kept_apart(tmp_path):
   assert len(list(tmp_path.glob('stage/dataset_*/teacher_values.npy'))) == 2
 
 
-def test_size_of_a_frame():
-  dataset = types.SimpleNamespace(frame_shape=(84, 84))
-  assert offline_store.frame_bytes(dataset) == 7_056
+@pytest.mark.parametrize(
+    'shape, dtype, size',
+    [((84, 84), np.uint8, 7_056), ((1_099,), np.float32, 4_396)],
+)
+def test_size_of_an_observation(shape, dtype, size):
+  dataset = types.SimpleNamespace(
+      frame_shape=shape, frame_dtype=np.dtype(dtype)
+  )
+  assert offline_store.frame_bytes(dataset) == size
 
 
 def test_the_teacher_sees_every_stack_once(tmp_path, monkeypatch):

@@ -29,6 +29,10 @@ class _Environment:
   def start_at_episode(self, episode):
     self._episode = episode
 
+  @property
+  def episode_facts(self):
+    return {'steps': int(self._step), 'seed': self._seed}
+
   def _frame(self):
     return np.array([[self._episode, self._step, self._seed]], np.uint8)
 
@@ -77,6 +81,7 @@ def _play(numbers, num_parallel, epsilon=0.0, seed=1, **kwargs):
 def _assert_equal(first, second):
   for a, b in zip(first, second, strict=True):
     assert (a.number, a.terminal) == (b.number, b.terminal)
+    assert a.facts == b.facts
     for name in ('frames', 'actions', 'rewards'):
       np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
 
@@ -90,6 +95,7 @@ def test_episodes_come_whole_and_in_order(fake_environments, num_parallel):
   for episode in episodes:
     length = _length(episode.number)
     assert episode.terminal == bool(episode.number % 2)
+    assert episode.facts == {'steps': length, 'seed': 1}
     assert episode.actions.dtype == np.int32
     assert episode.rewards.dtype == np.float32
     # Step t is taken at the stack of frames t - 1 and t; before there are

@@ -1,0 +1,3 @@
+"""Registers the dataset: `tfds.load('balloon_replay/Perciatelli44_run_1')`."""
+
+from .balloon_replay_dataset_builder import Builder

@@ -1,0 +1,3 @@
+"""Registers the dataset: `tfds.load('minatar_replay/Breakout_run_1')`."""
+
+from .minatar_replay_dataset_builder import Builder
