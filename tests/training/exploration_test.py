@@ -132,7 +132,7 @@ def test_online_flights_explore(monkeypatch):
   )
   player = actor.Actor(
       _Balloon(_CONFIG, 0),
-      _CONFIG.stack_size,
+      _CONFIG,
       _stay,
       config,
       client=None,
