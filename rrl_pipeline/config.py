@@ -49,7 +49,7 @@ class DatasetConfig:
     mix: version folders of further datasets of the same game; each batch is
       drawn from all of them by `offline.mixing_weights`.
     card: whether a dataset that is converted gets its statistics and its card.
-      That takes a few seconds, and half a minute for a million steps.
+      That takes a few seconds, and some fifteen for a million steps.
   """
 
   path: str = ''
@@ -90,8 +90,8 @@ class PipelineConfig:
   collect: training_config.CollectConfig = training_config.CollectConfig()
   logs: LogsConfig = LogsConfig()
   dataset: DatasetConfig = DatasetConfig()
-  agent: agent_config.AgentConfig = methods.METHODS['qdagger']
-  tabula_rasa: agent_config.AgentConfig = methods.METHODS['tabula_rasa']
+  agent: agent_config.AgentConfig = methods.METHODS['qdagger'].agent
+  tabula_rasa: agent_config.AgentConfig = methods.METHODS['tabula_rasa'].agent
   control: bool = True
   offline: training_config.OfflineConfig = training_config.OfflineConfig()
   online: training_config.OnlineConfig = training_config.OnlineConfig()
