@@ -211,10 +211,12 @@ def test_installed_packages_agree():
 def test_every_import_is_declared():
   distributions = importlib.metadata.packages_distributions()
   declared = {utils.canonicalize_name(r.name) for r in _declared()}
-  # The programs that wrote the sample logs run where Dopamine is installed.
+  # The programs that wrote the sample logs run where Dopamine is installed, and
+  # the one that times CleanRL where CleanRL is.
   sources = [path for top in ('rrl_pipeline', *LINKED, 'tests', 'benchmarks')
              for path in (ROOT / top).rglob('*.py')
-             if 'testdata' not in path.parts]
+             if 'testdata' not in path.parts
+             and path.name != 'cleanrl_qdagger.py']
   undeclared = set()
   for path in sources:
     for node in ast.walk(ast.parse(path.read_text())):
