@@ -29,9 +29,10 @@ def collect(context: stages.Context) -> str:
   from rrl_pipeline.training import teacher as teacher_stage
 
   environment, num_parallel = config.environment, config.collect.num_parallel
+  num_players = min(max(1, config.collect.num_workers), num_parallel)
   player = teacher_stage.load(context.run.stage('teacher'), environment)
   seconds = config.collect.num_steps * (
-      probe.seconds_per_environment_step(environment)
+      probe.seconds_per_environment_step(environment) / num_players
       + probe.seconds_per_batch(
           player.actions, factory.interface(environment), num_parallel
       )
