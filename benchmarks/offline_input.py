@@ -253,7 +253,7 @@ def _minari(
 
 def _learner(store: frame_store.FrameStore, steps: int) -> tuple[float, float]:
   """Transitions per second that it learns from, sampling not counted."""
-  agent = methods.METHODS['qdagger']
+  agent = methods.METHODS['qdagger'].agent
   learner = builder.make_learner(
       network_config.NatureConfig(), agent, (84, 84, _STACK), 'uint8',
       _NUM_ACTIONS.value, 0,

@@ -87,7 +87,7 @@ def main(argv):
   del argv
   environment_config = atari.AtariConfig(game=_GAME.value)
   config = dataclasses.replace(
-      methods.METHODS['tabula_rasa'],
+      methods.METHODS['tabula_rasa'].agent,
       min_replay_steps=200,
       replay_capacity=100_000,
       epsilon_start=0.01,

@@ -81,7 +81,7 @@ class _Contestant:
   def __init__(self, store: frame_store.FrameStore, values: Values | None):
     self._store = store
     self._values = values
-    self._agent = methods.METHODS['qdagger']
+    self._agent = methods.METHODS['qdagger'].agent
     self._learner = builder.make_learner(
         network_config.NatureConfig(), self._agent, _SHAPE, 'uint8', _ACTIONS,
         0,

@@ -20,6 +20,7 @@ from rrl_pipeline import run_directory
 from rrl_pipeline import scores
 from rrl_pipeline import settings
 from rrl_pipeline.launch import benchmark_jobs
+from rrl_pipeline.launch import method_choice
 from rrl_pipeline.launch import run_config
 from rrl_pipeline.launch import suites
 
@@ -271,16 +272,12 @@ def _cell_config(
 
   suite = suites.SUITES[request.suite]
   game = task.config.environment.game
-  config = dataclasses.replace(
-      suite.settings(game),
-      seed=seed,
-      agent=suite.adapt(methods.METHODS[method]),
-  )
+  config = dataclasses.replace(suite.settings(game), seed=seed)
+  config = method_choice.apply(config, method, suite.adapt)
   config = overrides.apply(config, _changes(request, game))
-  if not _learns_offline(config.agent):
-    config = dataclasses.replace(
-        config, offline=dataclasses.replace(config.offline, num_learner_steps=0)
-    )
+  if not methods.METHODS[method].learns_offline:
+    # Settings of the user are for all runs, that of the offline stage too.
+    config = method_choice.without_offline_stage(config)
   return config
 
 
@@ -289,12 +286,11 @@ def _changes(request: Request, game: str) -> list[str]:
 
 
 def _uses_teacher(agent: 'agent_config.AgentConfig') -> bool:
-  return agent.distillation_weight > 0 or agent.margin_weight > 0
+  return agent.needs_teacher or agent.initial_network == 'teacher'
 
 
-def _learns_offline(agent: 'agent_config.AgentConfig') -> bool:
-  """Whether the method makes something of data before it plays."""
-  return _uses_teacher(agent) or agent.conservative_weight > 0
+def _uses_data(config: 'config_lib.PipelineConfig') -> bool:
+  return config.offline.num_learner_steps > 0 or config.agent.needs_data
 
 
 def _check_teacher(task: Run) -> None:
@@ -336,7 +332,7 @@ def _cell_entry(plan: Plan, run: Run) -> dict[str, Any]:
       'seed': run.config.seed,
       'run': _relative(plan, run),
       'uses_teacher': _uses_teacher(run.config.agent),
-      'uses_data': run.config.offline.num_learner_steps > 0,
+      'uses_data': _uses_data(run.config),
   }
 
 

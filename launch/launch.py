@@ -39,6 +39,9 @@ _EXAMPLES = """\
   # Another seed, and other settings:
   python launch/launch.py --preset=pong_quick --seed=1 --set agent.n_step=5
 
+  # Another method of docs/methods.md:
+  python launch/launch.py --preset=pong_quick --method=kickstarting
+
   # Logs of your own instead of the collect stage:
   python launch/launch.py --preset=pong_quick --set logs.path=/data/Pong/1
 """
@@ -54,12 +57,17 @@ _FLAGS = {
         'Settings to start a run with. Without it, --run_dir names a run that'
         ' exists, and its settings are used.'
     ),
+    'method': (
+        "The student's method, at the scale of the preset, instead of the"
+        " preset's own; docs/methods.md describes them all."
+    ),
     'set': (
         'One setting as group.name=value; may be given several times. The'
         ' config.json in a run directory shows all settings there are.'
     ),
     'run_dir': (
-        'Where the run is kept; runs/<preset>_seed<seed> if it is not given.'
+        'Where the run is kept; if it is not given,'
+        ' runs/<preset>_seed<seed>, or runs/<preset>_<method>_seed<seed>.'
     ),
     'seed': "Seed of the run; the preset's if it is not given.",
     'help': 'Shows this text.',
@@ -71,6 +79,7 @@ def define_flags() -> flags.FlagValues:
   values = flags.FlagValues()
   flags.DEFINE_list('stage', [_ALL], _FLAGS['stage'], flag_values=values)
   flags.DEFINE_string('preset', None, _FLAGS['preset'], flag_values=values)
+  flags.DEFINE_string('method', None, _FLAGS['method'], flag_values=values)
   flags.DEFINE_multi_string('set', [], _FLAGS['set'], flag_values=values)
   flags.DEFINE_string('run_dir', None, _FLAGS['run_dir'], flag_values=values)
   flags.DEFINE_integer(
@@ -117,12 +126,11 @@ def _main(argv: Sequence[str]) -> int:
   stages = select_stages(values.stage)
   _prepare_libraries()
   config = run_config.make(
-      values.preset, values.run_dir, values.set, values.seed
+      values.preset, values.run_dir, values.set, values.seed, values.method
   )
+  name = '_'.join(filter(None, (values.preset, values.method)))
   run = run_directory.RunDirectory(
-      pathlib.Path(
-          values.run_dir or f'runs/{values.preset}_seed{config.seed}'
-      )
+      pathlib.Path(values.run_dir or f'runs/{name}_seed{config.seed}')
   )
   with run.lock():
     run.sweep()

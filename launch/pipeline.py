@@ -160,11 +160,7 @@ def _offline(context: stages.Context) -> stages.Result:
       _task(context),
       context.config.agent,
       context.config.offline,
-      [
-          context.input_path('dataset', name)
-          for name in sorted(context.inputs['dataset']['outputs'])
-          if name == 'dataset' or name.startswith(_MIXED)
-      ],
+      _datasets(context),
       context.run.stage('teacher'),
   )
   return stages.Result(_hash_of_evaluations(context.directory), counts)
@@ -188,8 +184,10 @@ def _online(context: stages.Context) -> stages.Result:
         _task(context),
         agent_config,
         config.online,
-        pretrained,
+        pretrained if agent == students.STUDENT else None,
         context.run.stage('teacher'),
+        config.offline,
+        _datasets(context),
     )
     directory = context.directory / agent
     outputs[agent] = context.relative(directory / 'bundle')
@@ -227,6 +225,15 @@ def _report(context: stages.Context) -> stages.Result:
           'json': context.relative(context.directory / 'report.json'),
       }
   )
+
+
+def _datasets(context: stages.Context) -> list[pathlib.Path]:
+  """The run's own dataset, and then those that are mixed with it."""
+  return [
+      context.input_path('dataset', name)
+      for name in sorted(context.inputs['dataset']['outputs'])
+      if name == 'dataset' or name.startswith(_MIXED)
+  ]
 
 
 def _task(context: stages.Context) -> 'students.Task':
@@ -276,7 +283,7 @@ STAGES = (
     ),
     stages.Stage(
         name='offline',
-        summary='Pre-trains the student on the dataset by QDagger.',
+        summary='Pre-trains the student on the dataset, if its method does.',
         needs=('teacher', 'dataset'),
         reads=(
             'seed',
@@ -292,7 +299,7 @@ STAGES = (
     stages.Stage(
         name='online',
         summary='Goes on training the student online; and the control.',
-        needs=('teacher', 'offline'),
+        needs=('teacher', 'dataset', 'offline'),
         reads=(
             'seed',
             'environment',
@@ -300,6 +307,7 @@ STAGES = (
             'agent',
             'tabula_rasa',
             'control',
+            'offline',
             'online',
             'evaluation',
         ),

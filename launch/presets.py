@@ -7,6 +7,7 @@ from typing import Callable, Mapping, TYPE_CHECKING
 # which take seconds to import, and --help shall not wait for them.
 if TYPE_CHECKING:
   from rrl_pipeline import config as config_lib
+  from rrl_pipeline.agents import config as agent_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,10 +17,15 @@ class Preset:
   Attributes:
     summary: what they are for, in one line.
     make: returns them.
+    adapt: returns a method, as agents/methods.py has it, at their scale: with
+      the schedules that fit their budgets, and otherwise as it is.
   """
 
   summary: str
   make: Callable[[], 'config_lib.PipelineConfig']
+  adapt: Callable[['agent_config.AgentConfig'], 'agent_config.AgentConfig'] = (
+      lambda agent: agent
+  )
 
 
 def pong_teacher() -> 'config_lib.PipelineConfig':
@@ -30,6 +36,7 @@ def pong_teacher() -> 'config_lib.PipelineConfig':
   """
   from rrl_pipeline import config as config_lib
   from rrl_pipeline.agents import algorithm_config
+  from rrl_pipeline.agents import method_config
   from rrl_pipeline.agents import methods
   from rrl_pipeline.agents import optimizer_config
   from rrl_pipeline.networks import config as network_config
@@ -49,11 +56,13 @@ def pong_teacher() -> 'config_lib.PipelineConfig':
           # values rose far above the returns, and play stopped improving. The
           # small learning rate at the end steadies the play.
           agent=dataclasses.replace(
-              methods.METHODS['tabula_rasa'],
+              methods.METHODS['tabula_rasa'].agent,
               algorithm=algorithm_config.DqnConfig(double_q=True),
               learning_rate=5e-5,
               weaned_learning_rate=1e-5,
-              weaning_steps=245_000,
+              weaning=method_config.WeaningConfig(
+                  schedule='constant', steps=245_000
+              ),
               optimizer=optimizer_config.AdamConfig(epsilon=1e-6),
               update_period=2,
               target_update_period=500,
@@ -82,32 +91,16 @@ def pong_quick() -> 'config_lib.PipelineConfig':
   from rrl_pipeline.agents import optimizer_config
   from rrl_pipeline.training import config as training_config
 
-  # The paper's schedules are for a million updates; these are for a few
-  # thousand, with a larger learning rate to begin with.
-  schedule = {
-      'target_update_period': 250,
-      'min_replay_steps': 1_000,
-      'replay_capacity': 50_000,
-  }
   return config_lib.PipelineConfig(
       teacher=training_config.TeacherConfig(bundle='pong_dqn'),
       collect=training_config.CollectConfig(num_steps=40_000),
-      agent=dataclasses.replace(
-          methods.METHODS['qdagger'],
-          learning_rate=3e-4,
-          weaned_learning_rate=1e-5,
-          optimizer=optimizer_config.AdamConfig(epsilon=1e-5),
-          weaning_steps=2_000,
-          **schedule,
-      ),
+      agent=_adapt_pong_quick(methods.METHODS['qdagger'].agent),
       # Learns with the optimiser that the teacher's lineage began with.
       tabula_rasa=dataclasses.replace(
-          methods.METHODS['tabula_rasa'],
+          _adapt_pong_quick(methods.METHODS['tabula_rasa'].agent),
           learning_rate=1e-4,
           weaned_learning_rate=1e-4,
           optimizer=optimizer_config.AdamConfig(epsilon=1e-7),
-          epsilon_decay_steps=2_000,
-          **schedule,
       ),
       offline=training_config.OfflineConfig(
           num_learner_steps=8_000,
@@ -129,10 +122,39 @@ def pong_quick() -> 'config_lib.PipelineConfig':
   )
 
 
+def _adapt_pong_quick(
+    agent: 'agent_config.AgentConfig',
+) -> 'agent_config.AgentConfig':
+  """The paper's schedules are for a million updates, these for thousands.
+
+  Schedules in agent steps end after two thirds of the budget, where a method
+  has them. A learning rate that falls begins at 3e-4 instead of 1e-4.
+  """
+  from rrl_pipeline.agents import optimizer_config
+
+  changes = {}
+  if agent.weaning.steps:
+    changes['weaning'] = dataclasses.replace(agent.weaning, steps=2_000)
+  if agent.epsilon_decay_steps:
+    changes['epsilon_decay_steps'] = 2_000
+  if agent.learning_rate > agent.weaned_learning_rate:
+    changes['learning_rate'] = 3e-4
+  if isinstance(agent.optimizer, optimizer_config.AdamConfig):
+    changes['optimizer'] = optimizer_config.AdamConfig(epsilon=1e-5)
+  return dataclasses.replace(
+      agent,
+      target_update_period=250,
+      min_replay_steps=1_000,
+      replay_capacity=50_000,
+      **changes,
+  )
+
+
 PRESETS: Mapping[str, Preset] = {
     'pong_quick': Preset(
         'Pong on two cores in a quarter of an hour, control included.',
         pong_quick,
+        _adapt_pong_quick,
     ),
     'pong_teacher': Preset(
         'Trains the Pong teacher that comes with this package'

@@ -6,6 +6,7 @@ from typing import Optional, Sequence, TYPE_CHECKING
 from rrl_pipeline import overrides
 from rrl_pipeline import run_directory
 from rrl_pipeline import settings
+from rrl_pipeline.launch import method_choice
 from rrl_pipeline.launch import presets
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def make(
     run_dir: Optional[str],
     changes: Sequence[str],
     seed: Optional[int],
+    method: Optional[str] = None,
 ) -> 'config_lib.PipelineConfig':
   """Returns the settings that a command asks for; writes nothing.
 
@@ -28,9 +30,11 @@ def make(
     run_dir: directory of the run, if the command names one.
     changes: single settings as 'group.name=value'.
     seed: of the run; None to leave it as it is.
+    method: of the student, at the scale of the preset; None for the preset's.
 
   Raises:
-    ValueError: an unknown preset or setting, or neither a preset nor a run.
+    ValueError: an unknown preset, method or setting, neither a preset nor a
+      run, or a method without a preset.
   """
   # Imported here: settings live beside their components, which take seconds to
   # import, and --help shall not wait for them.
@@ -44,6 +48,15 @@ def make(
           f'{settings.near_misses(preset, presets.PRESETS)}; there are: {names}'
       )
     config = presets.PRESETS[preset].make()
+    if method is not None:
+      config = method_choice.apply(
+          config, method, presets.PRESETS[preset].adapt
+      )
+  elif method is not None:
+    raise ValueError(
+        f'--method={method} starts a run, at the scale of a preset; give'
+        f' --preset as well (there are: {names})'
+    )
   elif run_dir is None:
     raise ValueError(
         f'which run? Give --preset to start one (there are: {names}), or'

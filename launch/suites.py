@@ -121,6 +121,7 @@ def atari10_100k(game: str) -> 'config_lib.PipelineConfig':
 def minatar(game: str) -> 'config_lib.PipelineConfig':
   """A student has a tenth of its teacher's million steps."""
   from rrl_pipeline import config as config_lib
+  from rrl_pipeline.agents import method_config
   from rrl_pipeline.environments import minatar as minatar_lib
   from rrl_pipeline.networks import config as network_config
   from rrl_pipeline.training import config as training_config
@@ -135,7 +136,9 @@ def minatar(game: str) -> 'config_lib.PipelineConfig':
           agent=dataclasses.replace(
               _adapt_minatar(_tabula_rasa()),
               epsilon_decay_steps=100_000,
-              weaning_steps=900_000,
+              weaning=method_config.WeaningConfig(
+                  schedule='constant', steps=900_000
+              ),
               weaned_learning_rate=2.5e-6,
           ),
           online=training_config.OnlineConfig(
@@ -169,7 +172,7 @@ def _tabula_rasa() -> 'agent_config.AgentConfig':
   """What teachers learn by, and what a suite's learning rate is chosen for."""
   from rrl_pipeline.agents import methods
 
-  return methods.METHODS['tabula_rasa']
+  return methods.METHODS['tabula_rasa'].agent
 
 
 def _adapt_100k(
@@ -227,11 +230,14 @@ def _adapt(
   """
   ratio = learning_rate / _tabula_rasa().learning_rate
   share = num_actor_steps / _PAPER_ACTOR_STEPS
+  weaning = agent.weaning
+  if weaning.steps is not None:
+    weaning = dataclasses.replace(weaning, steps=round(weaning.steps * share))
   return dataclasses.replace(
       agent,
       learning_rate=agent.learning_rate * ratio,
       weaned_learning_rate=agent.weaned_learning_rate * ratio,
-      weaning_steps=round(agent.weaning_steps * share),
+      weaning=weaning,
       epsilon_decay_steps=round(agent.epsilon_decay_steps * share),
       **changes,
   )

@@ -90,8 +90,8 @@ class PipelineConfig:
   collect: training_config.CollectConfig = training_config.CollectConfig()
   logs: LogsConfig = LogsConfig()
   dataset: DatasetConfig = DatasetConfig()
-  agent: agent_config.AgentConfig = methods.METHODS['qdagger']
-  tabula_rasa: agent_config.AgentConfig = methods.METHODS['tabula_rasa']
+  agent: agent_config.AgentConfig = methods.METHODS['qdagger'].agent
+  tabula_rasa: agent_config.AgentConfig = methods.METHODS['tabula_rasa'].agent
   control: bool = True
   offline: training_config.OfflineConfig = training_config.OfflineConfig()
   online: training_config.OnlineConfig = training_config.OnlineConfig()

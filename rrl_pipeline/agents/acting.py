@@ -1,9 +1,12 @@
-"""Acting on Q-values: batched greedy actions and ε-greedy exploration."""
+"""Acting: batched greedy actions, ε-greedy exploration, and JSRL's roll-in."""
+
+import math
 
 import numpy as np
 import tensorflow as tf
 
 from rrl_pipeline.agents import config as config_lib
+from rrl_pipeline.agents import method_config
 
 
 def epsilon(config: config_lib.AgentConfig, actor_steps: int) -> float:
@@ -43,3 +46,21 @@ def explore(
   if generator.random() < epsilon_value:
     return int(generator.integers(num_actions))
   return int(greedy_action)
+
+
+def horizon(config: method_config.RollInConfig, num_evaluations: int) -> int:
+  """α after this many evaluations; 0 where the teacher rolls in no more."""
+  value = config.horizon
+  for _ in range(num_evaluations):
+    value = math.floor(config.shrinkage * value)
+  return value
+
+
+def roll_in_steps(horizon_value: int, generator: np.random.Generator) -> int:
+  """How many steps the teacher begins an episode with: h ~ U{1 … α}.
+
+  0 if α is 0, where there is nothing to draw from.
+  """
+  if not horizon_value:
+    return 0
+  return int(generator.integers(1, horizon_value + 1))

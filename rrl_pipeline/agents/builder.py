@@ -75,6 +75,7 @@ def make_learner(
     observation_dtype: str,
     num_actions: int,
     seed: int,
+    teacher_kind: str = 'q_values',
 ) -> learning.Learner:
   """A learner whose online and target networks are equal and untrained."""
   online, target = (
@@ -89,4 +90,4 @@ def make_learner(
       )
       for _ in range(2)
   )
-  return learning.Learner(online, target, agent_config, seed)
+  return learning.Learner(online, target, agent_config, seed, teacher_kind)

@@ -3,12 +3,12 @@
 import dataclasses
 
 from rrl_pipeline.agents import algorithm_config
+from rrl_pipeline.agents import method_config
 from rrl_pipeline.agents import optimizer_config
 
 _PRECISIONS = ('float32', 'bfloat16')
 _MARGIN_FORMS = ('elementwise', 'max')
-# As in the descriptions of teacher bundles.
-_TEACHER_KINDS = ('q_values', 'logits', 'action')
+_INITIAL_NETWORKS = ('random', 'teacher')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +40,8 @@ class AugmentationConfig:
 class AgentConfig:
   """How an agent learns and acts. A *method* is a value of this class.
 
+  agents/methods.py has those with a name.
+
   The defaults are those of QDagger with a DQN student (Agarwal et al.,
   NeurIPS 2022, appendix A.3 and the authors' qdagger_dqn.gin).
 
@@ -55,28 +57,35 @@ class AgentConfig:
     optimizer: what updates the network.
     learning_rate: its, as long as the agent is not weaned at all.
     weaned_learning_rate: its, once the agent is weaned; in between, the two are
-      mixed by the decay (see agents/weaning.py). An agent without a teacher
-      changes from one to the other at `weaning_steps`.
+      mixed by the decay (see agents/weaning.py).
     target_update_period: learner steps between copies to the target network;
       Dopamine's 8,000 agent steps at one learner step per four.
     td_weight: of the TD loss; 0 for distillation only.
     distillation_weight: λ₀ of the distillation loss; 0 for no distillation.
     temperature: τ of the softmax that turns teacher's and student's values
       into policies, and of the conservative term.
-    teacher_kind: how the teacher's values are read: 'q_values' are divided by
-      τ, 'logits' are not, and of 'action' nothing but the greatest counts.
     margin_weight: of the loss that places the teacher's greedy action first
       (DQfD); 0 for none.
     margin: by how much it is placed first.
     margin_form: 'elementwise' (the reincarnating RL code) or 'max' (DQfD).
-    conservative_weight: of conservative Q-learning's term (CQL); 0 for none.
+    conservative_weight: of conservative Q-learning's term (CQL), which is
+      there offline only; 0 for none.
     augmentation: random changes of the images learned from.
     precision: 'float32', or 'bfloat16' for the layers below the head.
     diagnostics_period: learner steps between comparisons of the gradients of
       the TD and distillation terms; each costs about two learner steps.
-    weaning_steps: t₀, online agent steps after which distillation ends.
+    initial_network: what the network begins with: 'random' weights, or those
+      of the 'teacher', which must be built alike.
+    weaning: how the teacher's influence ends.
+    switch: what becomes of the agent when its online stage begins.
+    roll_in: how the teacher begins the agent's episodes.
+    rehearsal: how much of the online batches is the teacher's data.
+    prioritized_replay: whether the online replay is drawn from by priorities;
+      offline, and otherwise, all transitions are drawn alike.
     update_period: online agent steps per learner step.
-    min_replay_steps: online agent steps before the first learner step.
+    min_replay_steps: steps that the online replay holds before the first
+      learner step. Until then the agent plays by what it has learned before:
+      this is the warm-up of one that was pre-trained.
     replay_capacity: steps that the online replay holds; the oldest go first.
     epsilon_start: exploration rate at the first online step.
     epsilon_end: exploration rate after `epsilon_decay_steps`.
@@ -98,7 +107,6 @@ class AgentConfig:
   td_weight: float = 1.0
   distillation_weight: float = 3.0
   temperature: float = 0.1
-  teacher_kind: str = 'q_values'
   margin_weight: float = 0.0
   margin: float = 1.0
   margin_form: str = 'elementwise'
@@ -106,7 +114,12 @@ class AgentConfig:
   augmentation: AugmentationConfig = AugmentationConfig()
   precision: str = 'float32'
   diagnostics_period: int = 1_000
-  weaning_steps: int = 1_500_000
+  initial_network: str = 'random'
+  weaning: method_config.WeaningConfig = method_config.WeaningConfig()
+  switch: method_config.SwitchConfig = method_config.SwitchConfig()
+  roll_in: method_config.RollInConfig = method_config.RollInConfig()
+  rehearsal: method_config.RehearsalConfig = method_config.RehearsalConfig()
+  prioritized_replay: bool = False
   update_period: int = 4
   min_replay_steps: int = 20_000
   replay_capacity: int = 1_000_000
@@ -151,7 +164,7 @@ class AgentConfig:
             f'{name} must not be negative, got {getattr(self, name)}.'
         )
     for name, choices in (
-        ('teacher_kind', _TEACHER_KINDS),
+        ('initial_network', _INITIAL_NETWORKS),
         ('margin_form', _MARGIN_FORMS),
         ('precision', _PRECISIONS),
     ):
@@ -165,3 +178,33 @@ class AgentConfig:
           f' min_replay_steps ({self.min_replay_steps}), or learning would'
           ' never start.'
       )
+    if self.prioritized_replay and self.rehearsal.ratio:
+      raise ValueError(
+          'prioritized_replay draws from one replay, but rehearsal.ratio'
+          f' {self.rehearsal.ratio} asks for data from another; leave one of'
+          ' them out.'
+      )
+    if self.switch.replay == 'logs' and self.learns_from_teacher:
+      raise ValueError(
+          "switch.replay 'logs' is for methods whose loss does not ask for the"
+          " teacher's values, which logs do not have; use rehearsal.ratio."
+      )
+
+  @property
+  def learns_from_teacher(self) -> bool:
+    """Whether a term of its loss asks for the teacher's values."""
+    return bool(self.distillation_weight or self.margin_weight)
+
+  @property
+  def needs_teacher(self) -> bool:
+    """Whether it cannot be trained online without a teacher."""
+    return (
+        self.learns_from_teacher
+        or bool(self.roll_in.horizon)
+        or self.weaning.schedule == 'score'
+    )
+
+  @property
+  def needs_data(self) -> bool:
+    """Whether it cannot be trained online without the teacher's data."""
+    return bool(self.rehearsal.ratio) or self.switch.replay == 'logs'

@@ -1,11 +1,12 @@
-"""What a batch tells of how a student learns, as pure functions.
+"""What batches and episodes tell of how a student learns, as pure functions.
 
 In the shapes, `B` is the batch, `A` the number of actions and `M` the number
 of atoms of a distribution of returns.
 """
 
-from typing import NamedTuple, Sequence
+from typing import NamedTuple, Optional, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -83,3 +84,26 @@ def compare_gradients(
       distillation_norm,
       tf.math.divide_no_nan(product, td_norm * distillation_norm),
   )
+
+
+def realised_value(
+    rewards: Sequence[float], discount: float, reward_limit: Optional[float]
+) -> float:
+  """Mean over an episode's steps of the discounted return that followed.
+
+  It is what the Q-values of the actions taken predict, as far as the episode
+  was not cut: returns stop where it ends.
+
+  Args:
+    rewards: raw, of each step.
+    discount: γ.
+    reward_limit: absolute value to which each reward is clipped, as for
+      learning; None for not at all.
+  """
+  if reward_limit is not None:
+    rewards = np.clip(rewards, -reward_limit, reward_limit)
+  following, total = 0.0, 0.0
+  for reward in reversed(rewards):
+    following = float(reward) + discount * following
+    total += following
+  return total / len(rewards)

@@ -97,6 +97,7 @@ class Learner:
       target_network: value_network.ValueNetwork,
       config: config_lib.AgentConfig,
       seed: int = 0,
+      teacher_kind: str = 'q_values',
   ):
     """A learner of two networks of the same build.
 
@@ -105,7 +106,10 @@ class Learner:
       target_network: set to `network` at once.
       config: how it learns.
       seed: of fractions of quantiles and of augmentations.
+      teacher_kind: how the teacher's values are read: 'q_values' are divided
+        by τ, 'logits' are not, and of 'action' nothing but the greatest counts.
     """
+    self._distillation = _DISTILLATIONS[teacher_kind]
     self._network = network
     self._target_network = target_network
     self._config = config
@@ -324,9 +328,7 @@ class Learner:
         self._algorithm.td_loss(
             predictions, fractions, a_tm1, r_t, discount_t, *bootstrap
         ),
-        _DISTILLATIONS[config.teacher_kind](
-            q_tm1, teacher_values, config.temperature
-        ),
+        self._distillation(q_tm1, teacher_values, config.temperature),
         margin,
         conservative,
         predictions,

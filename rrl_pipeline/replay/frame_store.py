@@ -126,6 +126,15 @@ class FrameStore:
     self._is_ended = np.zeros(capacity, bool)
 
   @property
+  def capacity(self) -> int:
+    """Rows that are held at most."""
+    return self._capacity
+
+  @property
+  def stack_size(self) -> int:
+    return self._stack_size
+
+  @property
   def oldest(self) -> int:
     """Number of the oldest row that is still held."""
     return max(0, self.num_added - self._capacity)

@@ -13,19 +13,22 @@ class Mixture:
   """Several sources as one.
 
   Each transition of a batch comes from source i with probability w_i / Σ w,
-  independently of the others.
+  independently of the others; or each batch has exactly these shares.
   """
 
   def __init__(
       self,
       sources: Sequence[transition_source.TransitionSource],
       weights: Sequence[float],
+      is_exact: bool = False,
   ):
     """Makes a mixture.
 
     Args:
       sources: at least one.
       weights: w, of each source, positive.
+      is_exact: whether the shares are the same in every batch, rounded: of
+        those that are cut off most, each gets one transition more.
 
     Raises:
       ValueError: if there is not one positive weight for each source.
@@ -38,6 +41,7 @@ class Mixture:
     self._streams = random_streams.RandomStreams()
     self._sources = tuple(sources)
     self._probabilities = np.array(weights, np.float64) / np.sum(weights)
+    self._is_exact = is_exact
 
   def sample(
       self, batch_size: int, n_step: int, discount: float, seed: int, index: int
@@ -47,7 +51,10 @@ class Mixture:
     The transitions of one source stand together in the batch.
     """
     generator = self._streams.at(seed, index)
-    counts = generator.multinomial(batch_size, self._probabilities)
+    if self._is_exact:
+      counts = _shares(batch_size, self._probabilities)
+    else:
+      counts = generator.multinomial(batch_size, self._probabilities)
     # No two sources may draw with the same random numbers.
     seeds = generator.integers(2**63, size=len(counts))
     parts = [
@@ -66,6 +73,15 @@ class Mixture:
         else np.concatenate([getattr(part, name) for part in parts])
         for name, value in first._asdict().items()
     })
+
+
+def _shares(batch_size: int, probabilities: np.ndarray) -> np.ndarray:
+  """Whole numbers that sum up to `batch_size`, in these proportions."""
+  exact = batch_size * probabilities
+  counts = np.floor(exact).astype(np.int64)
+  missing = batch_size - counts.sum()
+  counts[np.argsort(counts - exact, kind='stable')[:missing]] += 1
+  return counts
 
 
 def _join_stacks(stacks: Sequence[np.ndarray]) -> np.ndarray:

@@ -8,6 +8,7 @@ from rrl_pipeline.reports import runs
 
 OFFLINE = 'offline'
 _DISTILLATION_WEIGHT = 'distillation_weight'
+_WEANED_AT = 'weaned_at'
 _MARGIN_WEIGHT = 'margin_weight'
 # Learners log these in every row, but at λ = 0 the teacher is not run and they
 # mean nothing.
@@ -47,15 +48,19 @@ def points(
 
 
 def weaning_frames(run: runs.Run) -> Optional[int]:
-  """Frames at which the log first shows no weight of the teacher.
+  """Frames at which the teacher left; None if it did not, or was never there.
 
-  That is where λ, and the weight of DQfD's margin if there is one, are 0; None
-  if they never are.
+  Where the log does not say that, they are those at which it first shows no
+  weight of the teacher: λ, and the weight of DQfD's margin if there is one,
+  are 0.
   """
+  _, marked = points(run, runs.STUDENT, _WEANED_AT)
+  if len(marked):
+    return int(marked[0]) * run.frame_skip
   x, weights = points(run, runs.STUDENT, _DISTILLATION_WEIGHT)
   margin = dict(zip(*points(run, runs.STUDENT, _MARGIN_WEIGHT), strict=True))
   weights = weights + np.array([margin.get(position, 0.0) for position in x])
-  weaned = x[weights == 0]
+  weaned = x[weights == 0] if weights.any() else ()
   return int(weaned[0]) if len(weaned) else None
 
 

@@ -7,6 +7,8 @@ import reverb
 
 from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import config as agent_config_lib
+from rrl_pipeline.agents import diagnostics
+from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.environments import environment as environment_lib
 from rrl_pipeline.environments import wrappers
 from rrl_pipeline.replay import adders
@@ -17,19 +19,25 @@ from rrl_pipeline.training import timing
 
 
 class Actor:
-  """Plays numbered episodes ε-greedily, one step at a time.
+  """Plays numbered episodes, one step at a time.
+
+  It acts ε-greedily; where there is a roll-in, the teacher plays the first
+  steps of each episode.
 
   Attributes:
     episode: number of the episode that is played, or to be played next.
     is_playing: whether that episode has begun and not ended.
+    horizon: α of the roll-in of the episodes to begin; 0 for none.
     training_return: raw return of the latest episode that ended; NaN before.
+    realised_value: mean over the steps of that episode of the discounted return
+      that followed, on the scale of learning: what a Q-value predicts.
     adder: writes the steps.
   """
 
   def __init__(
       self,
       environment: environment_lib.Environment,
-      stack_size: int,
+      environment_config: environment_config_lib.EnvironmentConfig,
       policy: rollouts.Policy,
       agent_config: agent_config_lib.AgentConfig,
       client: reverb.Client,
@@ -42,20 +50,22 @@ class Actor:
 
     Args:
       environment: to act in.
-      stack_size: frames of an observation.
+      environment_config: how frames are stacked and rewards clipped.
       policy: the student's greedy actions.
       agent_config: how it explores.
       client: of the replay server.
       seed: of the exploration, together with the number of each episode.
-      teacher: asked for its values at each step while there is distillation.
+      teacher: plays the roll-in, and is asked for its values at each step
+        while they are learned from.
       stopwatch: measures where the time goes.
       exploration: what it does in place of the ε-greedy actions.
     """
     self._environment = environment
     self._num_actions = environment.action_spec().num_values
     self._stacker = wrappers.FrameStacker(
-        environment.observation_spec(), stack_size
+        environment.observation_spec(), environment_config.stack_size
     )
+    self._reward_limit = environment_config.reward_limit
     self._policy = policy
     self._agent_config = agent_config
     self._seed = seed
@@ -65,7 +75,9 @@ class Actor:
     self.adder = adders.StepAdder(client, self._num_actions)
     self.episode = 0
     self.is_playing = False
+    self.horizon = 0
     self.training_return = float('nan')
+    self.realised_value = float('nan')
 
   def step(self, actor_steps: int, ask_teacher: bool) -> None:
     """Takes one agent step, beginning an episode if none is being played.
@@ -83,9 +95,12 @@ class Actor:
       self._observation = self._stacker.push(timestep.observation)
     with self._stopwatch.measure('replay'):
       self.adder.add(action, timestep, teacher_values)
-    self._episode_return += float(timestep.reward)
+    self._rewards.append(float(timestep.reward))
     if timestep.last():
-      self.training_return = self._episode_return
+      self.training_return = sum(self._rewards)
+      self.realised_value = diagnostics.realised_value(
+          self._rewards, self._agent_config.discount, self._reward_limit
+      )
       self._leave()
 
   def abandon(self) -> None:
@@ -101,11 +116,12 @@ class Actor:
         np.random.Philox(key=[self._seed, self.episode])
     )
     self._exploration.start(self._generator)
+    self._roll_in_steps = acting.roll_in_steps(self.horizon, self._generator)
     self._environment.start_at_episode(self.episode)
     timestep = self._environment.reset()
     self._observation = self._stacker.reset(timestep.observation)
     self.adder.add_first(timestep)
-    self._episode_return = 0.0
+    self._rewards = []
     self.is_playing = True
 
   def _leave(self) -> None:
@@ -116,13 +132,18 @@ class Actor:
       self, actor_steps: int, ask_teacher: bool
   ) -> tuple[int, Optional[np.ndarray]]:
     batch = self._observation[np.newaxis]
-    action = acting.explore(
-        self._policy(batch)[0],
-        acting.epsilon(self._agent_config, actor_steps),
-        self._num_actions,
-        self._generator,
-    )
-    action = self._exploration.action(self._observation, action)
-    if not ask_teacher:
-      return action, None
-    return action, np.asarray(self._teacher.values(batch))[0]
+    rolls_in = len(self._rewards) < self._roll_in_steps
+    values = None
+    if rolls_in or ask_teacher:
+      values = np.asarray(self._teacher.values(batch))[0]
+    if rolls_in:
+      action = int(values.argmax())
+    else:
+      action = acting.explore(
+          self._policy(batch)[0],
+          acting.epsilon(self._agent_config, actor_steps),
+          self._num_actions,
+          self._generator,
+      )
+      action = self._exploration.action(self._observation, action)
+    return action, values if ask_teacher else None

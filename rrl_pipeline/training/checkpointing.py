@@ -82,8 +82,16 @@ class RowLog:
   no kept checkpoint needs them any more.
   """
 
-  def __init__(self, directory: str | os.PathLike):
+  def __init__(self, directory: str | os.PathLike, first: int = 0):
+    """Opens the log, which may be empty.
+
+    Args:
+      directory: of the segments.
+      first: number of the first row to keep; those before it come from
+        elsewhere.
+    """
     self._directory = pathlib.Path(directory)
+    self._first = first
 
   def save(self, store: frame_store.FrameStore, oldest_needed: int) -> None:
     """Makes the rows up to the newest one durable.
@@ -94,7 +102,7 @@ class RowLog:
     """
     self._directory.mkdir(parents=True, exist_ok=True)
     segments = self._segments()
-    start = max((stop for _, stop in segments), default=0)
+    start = max((stop for _, stop in segments), default=self._first)
     start = max(start, store.oldest)
     if start < store.num_added:
       name = f'{start}-{store.num_added}.npz'
@@ -109,7 +117,12 @@ class RowLog:
         (self._directory / f'{first}-{stop}.npz').unlink()
 
   def restore(self, store: frame_store.FrameStore, num_added: int) -> None:
-    """Fills an empty store with what it held when `num_added` rows had come."""
+    """Fills a store with what it held when `num_added` rows had come.
+
+    Args:
+      store: empty, or holding the rows before the first one of this log.
+      num_added: rows of the store by then, those before the log included.
+    """
     first = 0
     for start, stop in self._segments():
       path = self._directory / f'{start}-{stop}.npz'

@@ -227,5 +227,5 @@ class TeacherConfig:
   bundle: str = ''
   initial_bundle: str = ''
   network: network_config.NetworkConfig = network_config.NatureConfig()
-  agent: agent_config.AgentConfig = methods.METHODS['tabula_rasa']
+  agent: agent_config.AgentConfig = methods.METHODS['tabula_rasa'].agent
   online: OnlineConfig = OnlineConfig()

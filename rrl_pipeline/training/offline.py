@@ -1,4 +1,4 @@
-"""The offline stage: QDagger pre-training on the teacher's logged data."""
+"""The offline stage: pre-training on the teacher's logged data."""
 
 import os
 import pathlib
@@ -42,7 +42,7 @@ class OfflineTrainer:
       agent_config: how it learns.
       config: for how long.
       evaluation_config: how it is evaluated.
-      learner: its networks, untrained.
+      learner: its networks, as they are when the stage begins.
       source: gives transitions of the dataset, with the teacher's values.
       seed: of the run.
     """
@@ -97,9 +97,9 @@ class OfflineTrainer:
       )
     with self.stopwatch.measure('learner'):
       self._means.add(
-          self._learner.step(
-              transitions, config.distillation_weight, config.learning_rate
-          )
+          self._learner.update(
+              transitions, _loss_weights(config), config.learning_rate
+          ).metrics
       )
 
   def _evaluate(self, step: int) -> None:
@@ -121,15 +121,30 @@ class OfflineTrainer:
 
   def _write_metrics(self, step: int) -> None:
     values = self._means.take()
-    if values:
-      self._metrics.write(
-          step,
-          {
-              **values,
-              'distillation_weight': self._agent_config.distillation_weight,
-              'learning_rate': self._agent_config.learning_rate,
-          },
-      )
+    if not values:
+      return
+    weights = _loss_weights(self._agent_config)
+    values |= {
+        'distillation_weight': weights.distillation,
+        'learning_rate': self._agent_config.learning_rate,
+    }
+    if weights.margin:
+      values['margin_weight'] = weights.margin
+    if weights.conservative:
+      values['conservative_weight'] = weights.conservative
+    self._metrics.write(step, values)
+
+
+def _loss_weights(
+    config: agent_config_lib.AgentConfig,
+) -> learning.LossWeights:
+  """The weights of the terms offline, where nothing decays."""
+  return learning.LossWeights(
+      config.td_weight,
+      config.distillation_weight,
+      config.margin_weight,
+      config.conservative_weight,
+  )
 
 
 def checkpoints(directory: str | os.PathLike) -> pathlib.Path:

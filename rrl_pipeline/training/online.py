@@ -1,9 +1,9 @@
 """The online stage: an agent acts, and learns from what it did.
 
 One process; actor and learner alternate at an exact ratio, through a real
-Reverb server. The same loop trains the QDagger student, the tabula-rasa
-control and, where none is given, the teacher: they differ in their
-configuration and in what their networks start from.
+Reverb server. The same loop trains the students of all methods, the control
+and, where none is given, the teacher: they differ in their configuration and in
+what their networks start from.
 """
 
 import contextlib
@@ -29,8 +29,10 @@ from rrl_pipeline.training import exploration as exploration_lib
 from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import metric_log
 from rrl_pipeline.training import online_learner
+from rrl_pipeline.training import online_replay
 from rrl_pipeline.training import progress as progress_lib
 from rrl_pipeline.training import seeding
+from rrl_pipeline.training import teacher_data
 from rrl_pipeline.training import timing
 
 
@@ -48,6 +50,7 @@ class OnlineTrainer:
       learner: learning.Learner,
       seed: int,
       guidance: Optional[guidance_lib.Guidance] = None,
+      data: teacher_data.TeacherData = teacher_data.TeacherData(),
   ):
     """Opens the run of one agent.
 
@@ -60,13 +63,19 @@ class OnlineTrainer:
       evaluation_config: how it is evaluated.
       learner: its networks, as they are when the online stage begins.
       seed: of the run.
-      guidance: the teacher; needed where agent_config has a distillation
-        weight, and not used otherwise.
+      guidance: the teacher; needed where agent_config asks for one.
+      data: of the teacher; likewise.
+
+    Raises:
+      ValueError: if agent_config asks for what is not given.
     """
-    if agent_config.distillation_weight and guidance is None:
+    if agent_config.needs_teacher and guidance is None:
       raise ValueError(
-          f'Agent {agent!r} distils with weight'
-          f' {agent_config.distillation_weight} but has no teacher.'
+          f'The method of agent {agent!r} needs a teacher, but has none:'
+          f' distillation_weight is {agent_config.distillation_weight:g},'
+          f' margin_weight {agent_config.margin_weight:g}, roll_in.horizon'
+          f' {agent_config.roll_in.horizon}, weaning.schedule'
+          f' {agent_config.weaning.schedule!r}.'
       )
     self._directory = directory = pathlib.Path(directory)
     self._agent = agent
@@ -86,22 +95,23 @@ class OnlineTrainer:
     self._evaluations = evaluation.EvaluationLog(directory)
     self._metrics = metric_log.MetricLog(directory)
     self.stopwatch = timing.Stopwatch()
-    self._learner = online_learner.OnlineLearner(
+    self._replay = online_replay.OnlineReplay(
         directory,
         environment_config,
         agent_config,
-        learner,
-        min(agent_config.replay_capacity, 2 * config.num_actor_steps),
+        config.num_actor_steps,
         seeding.derive(seed, agent, 'replay'),
-        guidance,
-        self.stopwatch,
+        data,
+    )
+    self._learner = online_learner.OnlineLearner(
+        agent_config, learner, self._replay, guidance, self.stopwatch
     )
     self._clock = timing.Clock()
     self.actor_steps = 0
     self._first_step = self._learner.num_steps
     self._episode = 0
     self._checkpoint_steps = 0
-    self._training_return = float('nan')
+    self._training_return = self._realised_value = float('nan')
     self._restore()
     self._learner.wean(self._evaluations)
 
@@ -139,7 +149,7 @@ class OnlineTrainer:
     ) as progress:
       self._actor = actor_lib.Actor(
           environment,
-          self._environment_config.stack_size,
+          self._environment_config,
           self._policy,
           self._agent_config,
           client,
@@ -151,7 +161,9 @@ class OnlineTrainer:
           ),
       )
       self._actor.episode = self._episode
+      self._actor.horizon = self._horizon()
       self._actor.training_return = self._training_return
+      self._actor.realised_value = self._realised_value
       while self.actor_steps < total:
         before = self.actor_steps
         self._play_episode()
@@ -179,7 +191,7 @@ class OnlineTrainer:
     total = self._config.num_actor_steps
     while self._actor.episode == self._episode and self.actor_steps < total:
       self._actor.step(
-          self.actor_steps, self._learner.distillation_weight != 0
+          self.actor_steps, self._learner.asks_teacher(self.actor_steps)
       )
       self.actor_steps += 1
       if self.actor_steps % self._agent_config.update_period == 0:
@@ -193,11 +205,13 @@ class OnlineTrainer:
     self._actor.abandon()
     self._episode = self._actor.episode
     self._training_return = self._actor.training_return
+    self._realised_value = self._actor.realised_value
 
   def _learn(self) -> None:
     with self.stopwatch.measure('replay'):
       self._learner.read(self._actor.adder.num_written)
-    if self.actor_steps < self._agent_config.min_replay_steps:
+    held = self._replay.num_initial + self.actor_steps
+    if held < self._agent_config.min_replay_steps:
       return
     self._learner.update(self.actor_steps)
     if self._learner.num_steps % self._config.log_period == 0:
@@ -220,39 +234,47 @@ class OnlineTrainer:
         )
     )
     self._learner.wean(self._evaluations)
+    self._actor.horizon = self._horizon()
+
+  def _horizon(self) -> int:
+    """α of the roll-in now."""
+    return acting.horizon(
+        self._agent_config.roll_in, len(self._evaluations.evaluations())
+    )
 
   def _write_metrics(self) -> None:
-    values = self._learner.means.take()
+    values = self._learner.take_metrics(self.actor_steps)
     if not values:
       return
-    if self._learner.distillation_weight == 0:
-      # The teacher was not asked: these compare with nothing.
-      del values['distillation_loss'], values['teacher_agreement']
+    if self._agent_config.roll_in.horizon:
+      values['roll_in_horizon'] = self._actor.horizon
     self._metrics.write(
         self._learner.num_steps,
         {
             **values,
             'actor_steps': self.actor_steps,
             'frames': self.actor_steps * self._environment_config.frame_skip,
-            'distillation_weight': self._learner.distillation_weight,
-            'learning_rate': self._learner.learning_rate(self.actor_steps),
             'epsilon': acting.epsilon(self._agent_config, self.actor_steps),
             'training_return': self._actor.training_return,
+            # Q-values above what follows them are too high.
+            'realised_value': self._actor.realised_value,
+            'overestimation': values['mean_q'] - self._actor.realised_value,
         },
     )
 
   def _save(self) -> None:
     self._write_metrics()
     self._learner.read(self._actor.adder.num_written)
-    self._learner.save_replay()
+    self._replay.save()
     self._checkpoint_steps = self.actor_steps
     self._checkpointer.save(
         self.actor_steps,
         {
             'actor_steps': self.actor_steps,
             'episode': self._episode,
-            'rows': self._learner.store.num_added,
+            'rows': self._replay.store.num_added,
             'training_return': self._training_return,
+            'realised_value': self._realised_value,
             **self._clock.total(),
         },
     )
@@ -261,14 +283,15 @@ class OnlineTrainer:
     state = self._checkpointer.restore()
     if state is None:
       # Nor may rows of an attempt that ended before its first checkpoint stay.
-      self._learner.restore_replay(0)
+      self._replay.restore()
       self._evaluations.truncate_after(self._learner.num_steps, 0)
       self._metrics.truncate_after(self._learner.num_steps)
       return
     self.actor_steps = self._checkpoint_steps = state['actor_steps']
     self._episode = state['episode']
     self._training_return = state['training_return']
+    self._realised_value = state['realised_value']
     self._clock = timing.Clock(state['wall_seconds'], state['cpu_seconds'])
-    self._learner.restore_replay(state['rows'])
+    self._replay.restore(state['rows'])
     self._evaluations.truncate_after(self._learner.num_steps, self.actor_steps)
     self._metrics.truncate_after(self._learner.num_steps)

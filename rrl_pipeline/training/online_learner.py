@@ -1,11 +1,9 @@
 """The learner's side of the online stage.
 
-Reads an actor's steps from Reverb, samples transitions of them, updates the
+Reads an actor's steps from Reverb, draws transitions of them, updates the
 networks and weans them off the teacher.
 """
 
-import os
-import pathlib
 from typing import Optional
 
 import reverb
@@ -13,15 +11,15 @@ import reverb
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import learning
 from rrl_pipeline.agents import weaning
-from rrl_pipeline.environments import config as environment_config_lib
-from rrl_pipeline.environments import factory
-from rrl_pipeline.replay import frame_store
 from rrl_pipeline.replay import streams
-from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import learner_metrics
+from rrl_pipeline.training import online_replay
 from rrl_pipeline.training import timing
+
+# Without the teacher's values these compare with nothing.
+_OF_TEACHER = ('distillation_loss', 'teacher_agreement', 'margin_loss')
 
 
 class OnlineLearner:
@@ -29,90 +27,82 @@ class OnlineLearner:
 
   Attributes:
     learner: the networks and their optimiser.
-    store: the latest steps.
-    means: of the metrics of updates.
+    replay: the latest steps.
   """
 
   def __init__(
       self,
-      directory: str | os.PathLike,
-      environment_config: environment_config_lib.EnvironmentConfig,
       agent_config: agent_config_lib.AgentConfig,
       learner: learning.Learner,
-      capacity: int,
-      seed: int,
+      replay: online_replay.OnlineReplay,
       guidance: Optional[guidance_lib.Guidance],
       stopwatch: timing.Stopwatch,
   ):
-    """Makes a learner with an empty replay.
+    """Makes a learner.
 
     Args:
-      directory: where the replay is kept for a resumed run.
-      environment_config: how frames are stacked and rewards clipped.
       agent_config: how it learns.
       learner: its networks.
-      capacity: steps that the replay holds.
-      seed: of the batches.
+      replay: what it learns from.
       guidance: the teacher, if there is one.
       stopwatch: measures where the time goes.
     """
-    interface = factory.interface(environment_config)
     self.learner = learner
-    self.store = frame_store.FrameStore(
-        capacity,
-        interface.frame.shape,
-        interface.num_actions,
-        environment_config.stack_size,
-        interface.frame.dtype,
-        environment_config.reward_limit,
-    )
-    self.means = learner_metrics.MeanMetrics()
+    self.replay = replay
     self._agent_config = agent_config
-    self._seed = seed
     self._guidance = guidance
     self._stopwatch = stopwatch
-    self._row_log = checkpointing.RowLog(pathlib.Path(directory) / 'rows')
-    self._oldest_kept = 0
-    self._decay = 0.0
+    self._means = learner_metrics.MeanMetrics()
+    self._ratios: list[tuple[int, float]] = []
+    self._decay_of_scores = 1.0
 
   @property
   def num_steps(self) -> int:
     return int(self.learner.num_steps)
-
-  @property
-  def distillation_weight(self) -> float:
-    """λ now."""
-    return self._agent_config.distillation_weight * self._decay
-
-  def learning_rate(self, actor_steps: int) -> float:
-    """The optimiser's learning rate after this many agent steps."""
-    config = self._agent_config
-    if self._guidance is None:
-      if actor_steps < config.weaning_steps:
-        return config.learning_rate
-      return config.weaned_learning_rate
-    return weaning.learning_rate(
-        self._decay, config.learning_rate, config.weaned_learning_rate
-    )
 
   def wean(self, evaluations: evaluation.EvaluationLog) -> None:
     """Derives the state of weaning from all that was recorded.
 
     A resumed run cannot miss anything this way.
     """
-    if self._guidance is None:
+    config = self._agent_config.weaning
+    if config.schedule != 'score':
       return
-    self._decay = weaning.decay(
+    self._ratios = [
         (
-            (
-                records[0].actor_steps,
-                self._guidance.scale.normalise(
-                    evaluation.mean_return(records)
-                ),
-            )
-            for records in evaluations.evaluations()
-        ),
-        self._agent_config.weaning_steps,
+            records[0].actor_steps,
+            self._guidance.ratio(
+                evaluation.mean_return(records), config.ratio
+            ),
+        )
+        for records in evaluations.evaluations()
+    ]
+    self._decay_of_scores = weaning.score_decay(
+        config, (ratio for _, ratio in self._ratios)
+    )
+
+  def asks_teacher(self, actor_steps: int) -> bool:
+    """Whether steps must come with the teacher's values."""
+    return (
+        self._agent_config.learns_from_teacher
+        and self._weaned_at(actor_steps) is None
+    )
+
+  def learning_rate(self, actor_steps: int) -> float:
+    """The optimiser's learning rate after this many agent steps."""
+    return weaning.learning_rate(
+        self._decay(actor_steps),
+        self._agent_config.learning_rate,
+        self._agent_config.weaned_learning_rate,
+    )
+
+  def loss_weights(self, actor_steps: int) -> learning.LossWeights:
+    """The weights of the terms after this many agent steps."""
+    config, decay = self._agent_config, self._decay(actor_steps)
+    return learning.LossWeights(
+        td=config.td_weight,
+        distillation=config.distillation_weight * decay,
+        margin=config.margin_weight * decay,
     )
 
   def connect(self, client: reverb.Client) -> None:
@@ -123,34 +113,47 @@ class OnlineLearner:
     """Reads steps until it has read `num_written` from this server."""
     unread = num_written - self._stream.num_read
     if unread:
-      self.store.extend(self._stream.read(unread))
+      self.replay.store.extend(self._stream.read(unread))
 
   def update(self, actor_steps: int) -> None:
     """One update of the networks."""
-    config = self._agent_config
     with self._stopwatch.measure('replay'):
-      transitions = self.store.sample(
-          config.batch_size,
-          config.n_step,
-          config.discount,
-          self._seed,
-          self.num_steps,
-      )
+      draw = self.replay.draw(self.num_steps)
     with self._stopwatch.measure('learner'):
-      self.means.add(
-          self.learner.step(
-              transitions,
-              self.distillation_weight,
-              self.learning_rate(actor_steps),
-          )
+      update = self.learner.update(
+          draw.transitions,
+          self.loss_weights(actor_steps),
+          self.learning_rate(actor_steps),
+          draw.importance_weights,
       )
+      self._means.add(update.metrics)
+      self.replay.update_priorities(draw, update.priorities)
 
-  def save_replay(self) -> None:
-    """Makes the replay durable, for the checkpoint that comes next."""
-    self._row_log.save(self.store, self._oldest_kept)
-    self._oldest_kept = self.store.oldest
+  def take_metrics(self, actor_steps: int) -> dict[str, float]:
+    """What updates did since the last call; empty if there was none."""
+    values = self._means.take()
+    if not values:
+      return {}
+    if not self.asks_teacher(actor_steps):
+      values = {n: v for n, v in values.items() if n not in _OF_TEACHER}
+    weights = self.loss_weights(actor_steps)
+    values |= {
+        'distillation_weight': weights.distillation,
+        'learning_rate': self.learning_rate(actor_steps),
+    }
+    if self._agent_config.margin_weight:
+      values['margin_weight'] = weights.margin
+    weaned_at = self._weaned_at(actor_steps)
+    if self._agent_config.learns_from_teacher and weaned_at is not None:
+      values['weaned_at'] = weaned_at
+    return values
 
-  def restore_replay(self, num_added: int) -> None:
-    """Fills the replay with what it held when `num_added` rows had come."""
-    self._row_log.restore(self.store, num_added)
-    self._oldest_kept = self.store.oldest
+  def _decay(self, actor_steps: int) -> float:
+    return weaning.decay(
+        self._agent_config.weaning, self._decay_of_scores, actor_steps
+    )
+
+  def _weaned_at(self, actor_steps: int) -> Optional[int]:
+    return weaning.weaned_at(
+        self._agent_config.weaning, self._ratios, actor_steps
+    )

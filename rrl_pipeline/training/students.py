@@ -12,6 +12,7 @@ from rrl_pipeline import settings
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import learning
+from rrl_pipeline.agents import method_config
 from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.environments import environment as environment_lib
 from rrl_pipeline.environments import factory
@@ -26,6 +27,7 @@ from rrl_pipeline.training import offline_store
 from rrl_pipeline.training import online
 from rrl_pipeline.training import seeding
 from rrl_pipeline.training import teacher as teacher_stage
+from rrl_pipeline.training import teacher_data
 
 STUDENT = 'student'
 TABULA_RASA = 'tabula_rasa'
@@ -48,9 +50,12 @@ class Task:
   seed: int
 
   def learner(
-      self, agent: str, config: agent_config_lib.AgentConfig
+      self,
+      agent: str,
+      config: agent_config_lib.AgentConfig,
+      teacher_kind: str = 'q_values',
   ) -> learning.Learner:
-    """An untrained learner."""
+    """An untrained learner; `teacher_kind` as in a bundle's description."""
     return builder.make_learner(
         self.network,
         config,
@@ -58,6 +63,7 @@ class Task:
         self.interface.observation_dtype.name,
         self.interface.num_actions,
         seeding.derive(self.seed, agent, 'network'),
+        teacher_kind,
     )
 
   @property
@@ -74,22 +80,16 @@ def train_offline(
     dataset_paths: Sequence[str | os.PathLike],
     teacher_directory: str | os.PathLike,
 ) -> Mapping[str, Any]:
-  """Pre-trains the student on one or several datasets; returns counts."""
+  """Pre-trains the student on one or several datasets; returns counts.
+
+  Raises:
+    ValueError: if a dataset does not fit, or the teacher is one that the online
+      stage would refuse.
+  """
   teacher = teacher_stage.read(teacher_directory, task.environment)
-  datasets = [
-      loading.RldsDataset(path, config.episode_filter())
-      for path in dataset_paths
-  ]
-  frame = task.interface.frame
-  for dataset in datasets:
-    if (dataset.frame_shape, dataset.frame_dtype) != (frame.shape, frame.dtype):
-      raise ValueError(
-          f'The dataset {dataset.path} has observations {dataset.frame_dtype}'
-          f' {dataset.frame_shape}, the environment {frame.dtype}'
-          f' {frame.shape}.'
-      )
-    for loss in dataset.losses:
-      print(f'warning: {dataset.path}: {loss}', file=sys.stderr)
+  if agent_config.needs_teacher:
+    teacher_stage.scale(teacher.description, task.environment)
+  datasets = _open_datasets(task, config, dataset_paths)
   source = offline_store.open_source(
       datasets,
       teacher,
@@ -99,7 +99,7 @@ def train_offline(
       directory,
       task.seed,
   )
-  learner = task.learner(STUDENT, agent_config)
+  learner = _make_learner(task, STUDENT, agent_config, teacher)
   trainer = offline.OfflineTrainer(
       directory,
       task.environment,
@@ -126,49 +126,160 @@ def train_online(
     config: config_lib.OnlineConfig,
     offline_directory: Optional[str | os.PathLike],
     teacher_directory: str | os.PathLike,
+    offline_config: config_lib.OfflineConfig = config_lib.OfflineConfig(),
+    dataset_paths: Sequence[str | os.PathLike] = (),
 ) -> Mapping[str, Any]:
-  """Trains the student, or the control, online; returns counts.
+  """Trains an agent online; returns counts.
 
-  The student goes on from what it learned offline with its optimiser's moments
-  kept, its target network set to its online network and an empty replay, as in
-  the authors' code; without an offline directory it starts from nothing. It has
-  a teacher if its method distils one. The control has neither.
+  Args:
+    directory: of the stage.
+    agent: its name.
+    task: what all agents have in common.
+    agent_config: its method, which says what becomes of what it learned
+      offline, and whether a teacher or data are needed.
+    config: for how long.
+    offline_directory: of its offline stage; None if it had none.
+    teacher_directory: of the stage that put the teacher there.
+    offline_config: how the datasets are read, where data are needed.
+    dataset_paths: the datasets.
   """
-  learner = task.learner(agent, agent_config)
+  teacher = teacher_stage.read(teacher_directory, task.environment)
+  directory = pathlib.Path(directory) / agent
+  # Conservatism is for data of others.
+  online_config = dataclasses.replace(agent_config, conservative_weight=0.0)
+  learner = _make_learner(task, agent, online_config, teacher)
+  if offline_directory is not None:
+    _switch(learner, agent_config.switch, offline_directory)
   guidance = None
-  if agent == STUDENT and offline_directory is not None:
-    pretrained = checkpointing.Checkpointer(
-        offline.checkpoints(offline_directory), learner.state
-    )
-    if pretrained.restore() is None:
-      raise ValueError(
-          f'{offline_directory} holds no checkpoint of a student. Run'
-          ' --stage=offline first.'
-      )
-    learner.synchronise_target()
-  if agent == STUDENT and agent_config.distillation_weight > 0:
+  if agent_config.needs_teacher:
     guidance = teacher_stage.guidance(teacher_directory, task.environment)
+  data = teacher_data.TeacherData()
+  if agent_config.needs_data:
+    data = _open_data(
+        directory, task, agent_config, offline_config, dataset_paths, teacher
+    )
   trainer = online.OnlineTrainer(
-      pathlib.Path(directory) / agent,
+      directory,
       agent,
       task.environment,
-      agent_config,
+      online_config,
       config,
       task.evaluation,
       learner,
       task.seed,
       guidance,
+      data,
   )
   trainer.run()
+  had_teacher = (
+      offline_directory is not None
+      or agent_config.needs_teacher
+      or agent_config.needs_data
+      or agent_config.initial_network == 'teacher'
+  )
   _export(
-      pathlib.Path(directory) / agent / 'bundle',
+      directory / 'bundle',
       task,
       learner,
       trainer,
       agent_config,
-      teacher_directory if guidance is not None else None,
+      teacher.description if had_teacher else None,
   )
   return trainer.counts()
+
+
+def _make_learner(
+    task: Task,
+    agent: str,
+    agent_config: agent_config_lib.AgentConfig,
+    teacher: bundle.Bundle,
+) -> learning.Learner:
+  """A learner with the network that its method begins with."""
+  learner = task.learner(agent, agent_config, teacher.description.kind)
+  if agent_config.initial_network == 'teacher':
+    try:
+      teacher.load().copy_network_to(learner.network)
+    except ValueError as error:
+      build = teacher.description.lineage.get('network', 'not said there')
+      raise ValueError(
+          f'Agent {agent!r} begins with the network of its teacher, but its own'
+          ' is built differently; give the settings of --set network.… that the'
+          f" lineage in the teacher's bundle.json has: {build}."
+          f' ({error})'
+      ) from error
+    learner.synchronise_target()
+  return learner
+
+
+def _switch(
+    learner: learning.Learner,
+    config: method_config.SwitchConfig,
+    offline_directory: str | os.PathLike,
+) -> None:
+  """Gives a learner what it learned offline, as far as the method keeps it."""
+  pretrained = checkpointing.Checkpointer(
+      offline.checkpoints(offline_directory), learner.state
+  )
+  if pretrained.restore() is None:
+    raise ValueError(
+        f'{offline_directory} holds no checkpoint of a student. Run'
+        ' --stage=offline first.'
+    )
+  if config.target == 'copied':
+    learner.synchronise_target()
+  if config.optimizer == 'fresh':
+    learner.reset_optimizer()
+
+
+def _open_datasets(
+    task: Task,
+    config: config_lib.OfflineConfig,
+    paths: Sequence[str | os.PathLike],
+) -> list[loading.RldsDataset]:
+  """Opens datasets, and says what they lack."""
+  datasets = [
+      loading.RldsDataset(path, config.episode_filter()) for path in paths
+  ]
+  frame = task.interface.frame
+  for dataset in datasets:
+    if (dataset.frame_shape, dataset.frame_dtype) != (frame.shape, frame.dtype):
+      raise ValueError(
+          f'The dataset {dataset.path} has observations {dataset.frame_dtype}'
+          f' {dataset.frame_shape}, the environment {frame.dtype}'
+          f' {frame.shape}.'
+      )
+    for loss in dataset.losses:
+      print(f'warning: {dataset.path}: {loss}', file=sys.stderr)
+  return datasets
+
+
+def _open_data(
+    directory: pathlib.Path,
+    task: Task,
+    agent_config: agent_config_lib.AgentConfig,
+    config: config_lib.OfflineConfig,
+    paths: Sequence[str | os.PathLike],
+    teacher: bundle.Bundle,
+) -> teacher_data.TeacherData:
+  """What an agent takes from the datasets online."""
+  datasets = _open_datasets(task, config, paths)
+  source = newest = None
+  ratio = agent_config.rehearsal.ratio
+  if ratio and datasets:
+    source = offline_store.open_source(
+        datasets,
+        teacher,
+        task.environment,
+        max(1, round(ratio * agent_config.batch_size)),
+        config,
+        directory,
+        task.seed,
+    )
+  if agent_config.switch.replay == 'logs' and datasets:
+    newest = teacher_data.newest_episodes(
+        datasets, agent_config.replay_capacity, teacher.num_actions
+    )
+  return teacher_data.TeacherData(source, newest)
 
 
 def _export(
@@ -177,15 +288,10 @@ def _export(
     learner: learning.Learner,
     trainer: online.OnlineTrainer,
     agent_config: agent_config_lib.AgentConfig,
-    teacher_directory: str | os.PathLike | None,
+    teacher: Optional[bundle.Description],
 ) -> None:
   """Writes the agent as a bundle, so that it can teach the next one."""
   last = trainer.evaluations.evaluations()[-1]
-  teacher = None
-  if teacher_directory is not None:
-    teacher = dataclasses.asdict(
-        teacher_stage.load(teacher_directory, task.environment).description
-    )
   bundle.export(
       directory,
       learner.network,
@@ -207,7 +313,7 @@ def _export(
               **trainer.counts(),
               # The offline updates are a part of what it took.
               'learner_steps': int(learner.num_steps),
-              'teacher': teacher,
+              'teacher': dataclasses.asdict(teacher) if teacher else None,
           },
       ),
   )

@@ -59,7 +59,12 @@ def obtain(
     _train(
         directory, environment_config, config, evaluation_config, seed, command
     )
-  return bundle.read_description(target)
+  description = bundle.read_description(target)
+  guidance_lib.warn_of_weak_teacher(
+      description.score['mean_return'],
+      random_returns.RANDOM_RETURNS.get(environment_config.task),
+  )
+  return description
 
 
 def read(
@@ -90,11 +95,22 @@ def guidance(
   """
   teacher = load(directory, environment_config)
   return guidance_lib.Guidance(
-      teacher=teacher,
-      scale=scores.Scale(
-          random=random_returns.random_return(environment_config.task),
-          teacher=teacher.description.score['mean_return'],
-      ),
+      teacher=teacher, scale=scale(teacher.description, environment_config)
+  )
+
+
+def scale(
+    description: bundle.Description,
+    environment_config: environment_config_lib.EnvironmentConfig,
+) -> scores.Scale:
+  """The scale on which random play is 0 and a teacher is 1.
+
+  Raises:
+    ValueError: if the teacher is no better than random play.
+  """
+  return scores.Scale(
+      random=random_returns.random_return(environment_config.task),
+      teacher=description.score['mean_return'],
   )
 
 

@@ -13,19 +13,19 @@ from rrl_pipeline.networks import config as network_config
 
 
 def test_qdagger_has_the_papers_settings():
-  agent = methods.METHODS['qdagger']
+  agent = methods.METHODS['qdagger'].agent
   assert agent.distillation_weight == 3.0 and agent.temperature == 0.1
   assert (agent.learning_rate, agent.weaned_learning_rate) == (1e-4, 1e-5)
   assert agent.optimizer == optimizer_config.AdamConfig(epsilon=1.5e-4)
   assert (agent.n_step, agent.discount, agent.batch_size) == (3, 0.99, 32)
-  assert agent.weaning_steps == 1_500_000
+  assert agent.weaning.steps == 1_500_000
   assert (agent.min_replay_steps, agent.replay_capacity) == (20_000, 1_000_000)
   # Every 8,000 agent steps, at one update in four.
   assert agent.target_update_period * agent.update_period == 8_000
 
 
 def test_tabula_rasa_is_the_same_student_without_a_teacher():
-  student, alone = methods.METHODS['qdagger'], methods.METHODS['tabula_rasa']
+  student, alone = methods.METHODS['qdagger'].agent, methods.METHODS['tabula_rasa'].agent
   assert alone.distillation_weight == 0
   assert alone.learning_rate == alone.weaned_learning_rate == 6.25e-5
   assert (alone.epsilon_start, alone.epsilon_decay_steps) == (1.0, 50_000)
@@ -54,7 +54,7 @@ def test_tabula_rasa_is_the_same_student_without_a_teacher():
         ({'td_weight': -1.0}, 'td_weight must not be negative'),
         ({'margin': -0.1}, 'margin must not be negative, got -0.1'),
         ({'conservative_weight': -1.0}, 'must not be negative'),
-        ({'teacher_kind': 'policy'}, "teacher_kind must be one of .*'policy'"),
+        ({'initial_network': 'old'}, "initial_network must be .*'old'"),
         ({'margin_form': 'mean'}, "margin_form must be one of .*'mean'"),
         ({'precision': 'float16'}, "precision must be one of .*'float16'"),
         ({'diagnostics_period': 0}, 'diagnostics_period must be at least 1'),

@@ -70,3 +70,15 @@ def test_the_cosine_of_parallel_opposite_and_absent_gradients(factor, cosine):
   gradient = [tf.constant(_values(6))]
   found = diagnostics.compare_gradients(gradient, [factor * gradient[0]])
   assert float(found.gradient_cosine) == pytest.approx(cosine, abs=1e-5)
+
+
+@pytest.mark.parametrize('limit', [None, 1.0])
+def test_realised_value_is_the_mean_of_the_returns_that_followed(limit):
+  rewards = [0.0, 2.0, -3.0, 0.5, 0.0]
+  clipped = rewards if limit is None else [0.0, 1.0, -1.0, 0.5, 0.0]
+  expected = np.mean([
+      sum(0.9**k * reward for k, reward in enumerate(clipped[t:]))
+      for t in range(5)
+  ])
+  found = diagnostics.realised_value(rewards, 0.9, limit)
+  assert found == pytest.approx(expected) and isinstance(found, float)

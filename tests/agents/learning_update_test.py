@@ -29,7 +29,7 @@ _AUGMENTATION = config_lib.AugmentationConfig(padding=2, intensity_scale=0.05)
 _IDS = ('dqn', 'double', 'c51', 'quantile', 'iqn')
 
 
-def _learner(seed=0, **settings):
+def _learner(seed=0, teacher_kind='q_values', **settings):
   return builder.make_learner(
       network_config.MinatarConfig(channels=2, hidden_units=8),
       dataclasses.replace(_CONFIG, **settings),
@@ -37,6 +37,7 @@ def _learner(seed=0, **settings):
       'uint8',
       _ACTIONS,
       seed,
+      teacher_kind,
   )
 
 

@@ -21,7 +21,7 @@ _TASK = students.Task(
     evaluation=config_lib.EvaluationConfig(num_episodes=1, num_parallel=1),
     seed=4,
 )
-_AGENT = dataclasses.replace(methods.METHODS['qdagger'], batch_size=8)
+_AGENT = dataclasses.replace(methods.METHODS['qdagger'].agent, batch_size=8)
 _OFFLINE = config_lib.OfflineConfig(
     num_learner_steps=20, evaluation_period=20, checkpoint_period=20,
     log_period=1,

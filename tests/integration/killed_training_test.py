@@ -25,7 +25,7 @@ from rrl_pipeline.training import online
 
 _ENVIRONMENT = atari.AtariConfig(frame_size=40, max_episode_steps=30)
 _AGENT = dataclasses.replace(
-    methods.METHODS['tabula_rasa'], batch_size=8, min_replay_steps=20,
+    methods.METHODS['tabula_rasa'].agent, batch_size=8, min_replay_steps=20,
     replay_capacity=60, target_update_period=5,
 )
 _EVALUATION = config_lib.EvaluationConfig(num_episodes=1, num_parallel=1)

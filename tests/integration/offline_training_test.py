@@ -23,7 +23,7 @@ from rrl_pipeline.training import seeding
 _ENVIRONMENT = atari.AtariConfig(frame_size=40, max_episode_steps=30)
 _NUM_ACTIONS, _SEED = 6, 5
 _AGENT = dataclasses.replace(
-    methods.METHODS['qdagger'], batch_size=8, target_update_period=9
+    methods.METHODS['qdagger'].agent, batch_size=8, target_update_period=9
 )
 _OFFLINE = config_lib.OfflineConfig(
     num_learner_steps=70, evaluation_period=30, checkpoint_period=20,
@@ -160,7 +160,7 @@ def test_evaluations_and_metrics_come_at_their_periods_and_at_the_end(
 
 # Where the process ends; see online_training_test.py.
 _MOMENTS = (
-    (learning.Learner, 'step', 13, 'before'),
+    (learning.Learner, 'update', 13, 'before'),
     (checkpointing.tf.train.Checkpoint, 'write', 2, 'after'),
     (evaluation.EvaluationLog, 'append', 1, 'after'),
     (metric_log.MetricLog, 'write', 2, 'after'),

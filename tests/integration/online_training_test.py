@@ -10,6 +10,7 @@ import pytest
 from rrl_pipeline import scores
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import learning
+from rrl_pipeline.agents import method_config
 from rrl_pipeline.agents import methods
 from rrl_pipeline.agents import weaning
 from rrl_pipeline.environments import atari
@@ -28,12 +29,12 @@ from rrl_pipeline.training import seeding
 _ENVIRONMENT = atari.AtariConfig(frame_size=40, max_episode_steps=45)
 _NUM_ACTIONS, _SEED = 6, 11
 _AGENT = dataclasses.replace(
-    methods.METHODS['qdagger'],
+    methods.METHODS['qdagger'].agent,
     batch_size=8,
     min_replay_steps=40,
     replay_capacity=100,  # The ring wraps twice.
     target_update_period=7,
-    weaning_steps=160,
+    weaning=method_config.WeaningConfig(steps=160),
 )
 _ONLINE = config_lib.OnlineConfig(
     num_actor_steps=240, evaluation_period=80, checkpoint_period=60,
@@ -111,7 +112,7 @@ def _end_state(directory, trainer) -> dict[str, object]:
       f'optimizer {i}': value
       for i, value in enumerate(state['optimizer'].get_weights())
   }
-  store = trainer._learner.store
+  store = trainer._replay.store
   return variables | {
       'evaluations': (directory / 'evaluations.jsonl').read_text(),
       'metrics': (directory / 'metrics.csv').read_text(),
@@ -148,7 +149,7 @@ def test_the_same_seed_gives_the_same_run(undisturbed, tmp_path):
 # attempt, either before or after it did its work.
 _MOMENTS = (
     # In the middle of the first episode that learns; nothing is saved yet.
-    (learning.Learner, 'step', 4, 'before'),
+    (learning.Learner, 'update', 4, 'before'),
     # The rows are saved, the checkpoint that needs them is not.
     (checkpointing.RowLog, 'save', 1, 'after'),
     # The second checkpoint of this attempt is half written.
@@ -195,7 +196,7 @@ def test_a_finished_run_is_not_continued(undisturbed, tmp_path):
 
 def test_replay_holds_what_was_played(undisturbed):
   _, trainer = undisturbed
-  store = trainer._learner.store
+  store = trainer._replay.store
   # 240 steps are five whole episodes of 45 and 15 steps of a sixth; each of
   # the five has a last row.
   assert store.num_added == 245 and trainer.counts()['episodes'] == 6
@@ -229,7 +230,7 @@ def test_the_teacher_is_asked_until_the_student_is_weaned(undisturbed):
   directory, trainer = undisturbed
   # At the evaluation after 160 steps; from then on it is not run at all.
   assert trainer._guidance.teacher.num_asked == 160
-  store = trainer._learner.store
+  store = trainer._replay.store
   numbers = np.arange(store.oldest, store.num_added)
   rows = store.rows(store.oldest, store.num_added)
   # Rows are steps and the last rows of the episodes before them.
@@ -255,8 +256,14 @@ def test_weaning_follows_the_evaluations(undisturbed):
   decays = {0: 1.0, 80: 1 - score, 160: 0.0, 240: 0.0}
   rows = metric_log.read_rows(directory / 'metrics.csv')
   for row in rows:
-    # The evaluation at a step is made after the update at that step.
+    # The evaluation at a step is made after the update at that step; the end
+    # at t₀ does not wait for it.
     decay = decays[80 * math.ceil(row['actor_steps'] / 80) - 80]
+    if row['actor_steps'] >= 160:
+      decay = 0.0
+      assert row['weaned_at'] == 160
+    else:
+      assert 'weaned_at' not in row
     assert row['distillation_weight'] == pytest.approx(3 * decay)
     assert row['learning_rate'] == pytest.approx(
         weaning.learning_rate(decay, 1e-4, 1e-5)
@@ -282,10 +289,15 @@ def test_the_learner_steps_once_in_four_steps_from_the_fortieth_on(undisturbed):
 class _IdleLearner(learning.Learner):
   """Counts steps and learns nothing."""
 
-  def step(self, transitions, distillation_weight, learning_rate):
+  def update(
+      self, transitions, weights, learning_rate, importance_weights=None
+  ):
+    assert weights.td == 1 and importance_weights is None
     self.batch_shapes = {len(column) for column in transitions}
     self.num_steps.assign_add(1)
-    return learning.LearnerMetrics(*[np.float32(0)] * 6)
+    return learning.Update(
+        learning.LearnerMetrics(*[np.float32(0)] * 6), np.zeros(8, np.float32)
+    )
 
 
 @pytest.mark.parametrize(
@@ -317,7 +329,7 @@ def test_the_replay_ratio_is_exact(
   if expected:
     assert learner.batch_shapes == {8}
   # What came after the last update is saved too.
-  assert trainer._learner.store.num_added == steps + steps // 45
+  assert trainer._replay.store.num_added == steps + steps // 45
 
 
 def test_rows_that_no_checkpoint_knows_of_are_not_kept(tmp_path):
@@ -330,7 +342,7 @@ def test_rows_that_no_checkpoint_knows_of_are_not_kept(tmp_path):
 
 def test_distilling_without_a_teacher_is_refused(tmp_path):
   with pytest.raises(
-      ValueError, match="'student' distils with weight 3.0 but has no teacher"
+      ValueError, match="'student' needs a teacher, but has none: distillation_weight is 3"
   ):
     online.OnlineTrainer(
         tmp_path, 'student', _ENVIRONMENT, _AGENT, _ONLINE, _EVALUATION,

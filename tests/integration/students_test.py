@@ -39,7 +39,7 @@ _TASK = students.Task(
     seed=4,
 )
 _AGENT = dataclasses.replace(
-    methods.METHODS['qdagger'],
+    methods.METHODS['qdagger'].agent,
     batch_size=4,
     # Neither 10 nor 16 updates end with a copy to the target.
     target_update_period=7,
@@ -47,7 +47,7 @@ _AGENT = dataclasses.replace(
     replay_capacity=100,
 )
 _CONTROL = dataclasses.replace(
-    methods.METHODS['tabula_rasa'],
+    methods.METHODS['tabula_rasa'].agent,
     batch_size=4,
     min_replay_steps=20,
     replay_capacity=100,
@@ -144,7 +144,7 @@ def fixture_online_run(run):
   def spy(trainer):
     began[trainer._agent] = (
         _variables(trainer._learner.learner.state),
-        trainer._learner.store.num_added,
+        trainer._replay.store.num_added,
         trainer._learner.num_steps,
     )
     original(trainer)
@@ -152,7 +152,8 @@ def fixture_online_run(run):
   patch.setattr(students.online.OnlineTrainer, 'run', spy)
   counts = {
       agent: students.train_online(
-          run / 'online', agent, _TASK, config, _ONLINE, run / 'offline',
+          run / 'online', agent, _TASK, config, _ONLINE,
+          run / 'offline' if agent == students.STUDENT else None,
           run / 'teacher',
       )
       for agent, config in (

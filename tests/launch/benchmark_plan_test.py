@@ -48,7 +48,7 @@ def test_cells_differ_in_seed_game_and_method_only(tmp_path):
   suite = suites.SUITES[_SUITE]
   for name, run in cells.items():
     method, task, seed = name.split('/')
-    assert run.config.agent == suite.adapt(methods.METHODS[method])
+    assert run.config.agent == suite.adapt(methods.METHODS[method].agent)
     assert run.config.environment.game == task
     assert f'seed{run.config.seed}' == seed
     assert run.config.online == suite.settings(task).online

@@ -194,12 +194,29 @@ def test_setting_that_repeats_the_run_is_accepted(fakes):
         (['--presset=small'], r"flag 'presset'. Did you mean: preset"),
         (['--preset=small', 'offline'], "expected only flags, got 'offline'"),
         (['--preset=small', '--stage=offline'], 'run --stage=dataset,offline'),
+        (
+            ['--preset=small', '--method=kickstart'],
+            "no method is called 'kickstart'; did you mean kickstarting",
+        ),
+        (['--run_dir=new', '--method=jsrl'], '--method=jsrl starts a run, at'),
     ],
 )
 def test_wrong_command_is_one_line(fakes, capsys, arguments, message):
   assert re.search(message, _error(capsys, *arguments))
   assert not fakes.ran
   assert not pathlib.Path('new').exists()
+
+
+def test_method_replaces_that_of_the_preset(fakes, capsys):
+  assert _main('--preset=small', '--method=jsrl', '--set=agent.n_step=7') == 0
+  stored = config_lib.read('runs/small_jsrl_seed3/config.json')
+  assert stored.agent.roll_in.horizon == 1_000
+  assert (stored.agent.n_step, stored.offline.num_learner_steps) == (7, 0)
+  # The same command goes on, another one is refused.
+  assert _main('--preset=small', '--method=jsrl', '--set=agent.n_step=7') == 0
+  assert 'agent.roll_in.horizon was 1000, is now 0' in _error(
+      capsys, '--preset=small', '--run_dir=runs/small_jsrl_seed3'
+  )
 
 
 def test_damaged_settings_are_named(fakes, capsys):
@@ -283,7 +300,9 @@ def test_help_is_complete(flag):
   result = _run_program('launch/launch.py', flag)
   assert result.returncode == 0
   assert result.stderr == ''
-  for name in ('stage', 'preset', 'set', 'run_dir', 'seed', 'help'):
+  for name in (
+      'stage', 'preset', 'method', 'set', 'run_dir', 'seed', 'help'
+  ):
     assert re.search(rf'^  --{name}$', result.stdout, re.MULTILINE)
   unwrapped = re.sub(r'\n {15}', ' ', result.stdout)
   for stage in pipeline.STAGES:

@@ -25,18 +25,25 @@ def test_schedules_keep_their_share_of_the_budget(name, method):
   suite = suites.SUITES[name]
   config = suite.settings(suite.games[0])
   steps = config.online.num_actor_steps
-  agent, paper = suite.adapt(methods.METHODS[method]), methods.METHODS[method]
-  for field in ('weaning_steps', 'epsilon_decay_steps'):
-    share = getattr(agent, field) / steps
-    assert share == pytest.approx(getattr(paper, field) / 2_500_000, abs=1e-5)
-  baseline = suite.adapt(methods.METHODS['tabula_rasa'])
+  paper = methods.METHODS[method].agent
+  agent = suite.adapt(paper)
+  for scaled, original in (
+      (agent.epsilon_decay_steps, paper.epsilon_decay_steps),
+      (agent.weaning.steps, paper.weaning.steps),
+  ):
+    if original is None:
+      assert scaled is None
+    else:
+      assert scaled / steps == pytest.approx(original / 2_500_000, abs=1e-5)
+  baseline = suite.adapt(methods.METHODS['tabula_rasa'].agent)
   assert agent.learning_rate / baseline.learning_rate == pytest.approx(
-      paper.learning_rate / methods.METHODS['tabula_rasa'].learning_rate
+      paper.learning_rate / methods.METHODS['tabula_rasa'].agent.learning_rate
   )
   # What makes it a method is not touched.
-  for field in ('n_step', 'distillation_weight', 'temperature'):
+  for field in ('n_step', 'distillation_weight', 'temperature', 'switch',
+                'roll_in', 'rehearsal', 'algorithm'):
     assert getattr(agent, field) == getattr(paper, field)
-  assert agent.min_replay_steps < agent.weaning_steps < steps
+  assert agent.min_replay_steps < steps
 
 
 def test_paper_suite_is_the_papers_protocol():
@@ -45,7 +52,8 @@ def test_paper_suite_is_the_papers_protocol():
   assert len(suite.games) == 10
   assert config.online.num_actor_steps * config.environment.frame_skip == 10**7
   assert config.offline.num_learner_steps == 10**6
-  assert suite.adapt(methods.METHODS['qdagger']) == methods.METHODS['qdagger']
+  agent = methods.METHODS['qdagger'].agent
+  assert suite.adapt(agent) == agent
 
 
 @pytest.mark.parametrize('name', ('minatar', 'atari10_100k'))

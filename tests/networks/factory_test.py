@@ -185,6 +185,16 @@ def test_kernels_are_initialised_as_documented(network_config, shape, scheme):
     assert np.std(values) == pytest.approx(limit / math.sqrt(3), rel=0.06)
 
 
+def test_implicit_quantiles_scale_the_variance_above_any_encoder():
+  head = heads.ImplicitQuantileHead(6, 4, 64)
+  network = _make(config.ImpalaConfig(), _IMAGE, head=head)
+  for name, fan_in in (('embedding', 64), ('hidden', 3_872), ('quantiles', 512)):
+    kernel = network.values.get_layer(name).kernel.numpy()
+    assert kernel.shape[0] == fan_in
+    limit = _limit(fan_in, kernel.shape[1], 'variance_scaling')
+    assert 0.98 * limit < np.abs(kernel).max() <= limit * (1 + 1e-6)
+
+
 @pytest.mark.parametrize('network_config, shape', _SMALL)
 def test_in_bfloat16_the_values_are_float32_and_near(network_config, shape):
   exact = _make(network_config, shape)

@@ -94,3 +94,32 @@ def test_a_batch_depends_on_its_number_only():
 def test_each_source_needs_a_positive_weight(weights):
   with pytest.raises(ValueError, match='2 sources need as many positive'):
     mixture.Mixture([_store(0), _store(1)], weights)
+
+
+@pytest.mark.parametrize(
+    'batch_size, weights, expected',
+    [
+        (32, [1, 1], [16, 16]),
+        (7, [1, 1], [4, 3]),
+        (10, [1, 2, 4], [1, 3, 6]),  # 1.43, 2.86, 5.71
+        (3, [1, 100], [0, 3]),
+    ],
+)
+def test_shares_may_be_the_same_in_every_batch(batch_size, weights, expected):
+  sources = [_Recorder(_store(10 * i)) for i in range(len(weights))]
+  mixed = mixture.Mixture(sources, weights, is_exact=True)
+  for index in range(20):
+    batch = mixed.sample(batch_size, 3, 0.9, 7, index)
+    assert len(batch.action) == batch_size
+  for source, count in zip(sources, expected, strict=True):
+    assert [asked[0] for asked in source.asked] == [count] * 20 * (count > 0)
+
+
+def test_each_transition_is_drawn_from_a_source_with_its_probability():
+  sources = [_Recorder(_store(10 * i)) for i in range(2)]
+  mixed = mixture.Mixture(sources, [15, 1])
+  for index in range(500):
+    mixed.sample(32, 3, 0.9, 7, index)
+  counts = [asked[0] for asked in sources[1].asked]
+  assert stats.binomtest(sum(counts), 500 * 32, 1 / 16).pvalue > 1e-3
+  assert len(set(counts)) > 3  # Not the same share in every batch.

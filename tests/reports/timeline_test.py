@@ -48,15 +48,6 @@ def test_weaning_is_where_the_weight_is_first_zero(root):
   assert timeline.last_distillation_weight(run) == 0
 
 
-def test_the_weight_of_the_margin_counts_too(root):
-  run = _write(
-      root,
-      'step,frames,distillation_weight,margin_weight\n'
-      '1,40,0.0,1.0\n2,80,0.0,0.5\n3,120,0.0,0.0\n',
-  )
-  assert timeline.weaning_frames(run) == 120
-
-
 def test_a_student_may_be_guided_to_the_end(root):
   run = _write(
       root, 'step,frames,distillation_weight\n1,40,3.0\n2,80,0.25\n'

@@ -20,7 +20,7 @@ from rrl_pipeline.training import seeding
 
 _ENVIRONMENT = atari.AtariConfig(frame_size=40, max_episode_steps=20)
 _AGENT = dataclasses.replace(
-    methods.METHODS['tabula_rasa'], batch_size=4, min_replay_steps=40,
+    methods.METHODS['tabula_rasa'].agent, batch_size=4, min_replay_steps=40,
     replay_capacity=200,
 )
 _ONLINE = config_lib.OnlineConfig(

@@ -96,7 +96,7 @@ def test_a_score_says_how_it_came_about():
 
 
 _AGENT = dataclasses.replace(
-    methods.METHODS['tabula_rasa'], min_replay_steps=20, replay_capacity=40,
+    methods.METHODS['tabula_rasa'].agent, min_replay_steps=20, replay_capacity=40,
     batch_size=4, update_period=2,
 )
 _ONLINE = config_lib.OnlineConfig(

@@ -1,0 +1,193 @@
+"""The replay of the online stage: what it holds, and how batches are drawn."""
+
+import os
+import pathlib
+from typing import NamedTuple, Optional
+
+from acme import types
+import numpy as np
+
+from rrl_pipeline.agents import config as agent_config_lib
+from rrl_pipeline.environments import config as environment_config_lib
+from rrl_pipeline.environments import factory
+from rrl_pipeline.replay import frame_store
+from rrl_pipeline.replay import mixture
+from rrl_pipeline.replay import prioritized
+from rrl_pipeline.training import checkpointing
+from rrl_pipeline.training import teacher_data as teacher_data_lib
+
+# What Dopamine's Rainbow gives a transition without any error: √1e-10.
+_LEAST_PRIORITY = 1e-5
+# As many as there are checkpoints.
+_KEPT_PRIORITIES = 2
+
+
+class Draw(NamedTuple):
+  """A batch for one update.
+
+  Attributes:
+    transitions: [B].
+    importance_weights: float32 [B]; None where all weigh the same.
+    numbers: int64 [B], the rows whose priorities the update gives anew; None
+      where there are no priorities.
+  """
+
+  transitions: types.Transition
+  importance_weights: Optional[np.ndarray] = None
+  numbers: Optional[np.ndarray] = None
+
+
+class OnlineReplay:
+  """The latest steps of an agent, on disk as of its latest checkpoint.
+
+  Batches are drawn from them uniformly, by priorities, or together with the
+  teacher's data, as the agent's configuration says.
+
+  Attributes:
+    store: the steps.
+    num_initial: rows of the teacher's data that the replay began with.
+  """
+
+  def __init__(
+      self,
+      directory: str | os.PathLike,
+      environment_config: environment_config_lib.EnvironmentConfig,
+      agent_config: agent_config_lib.AgentConfig,
+      num_actor_steps: int,
+      seed: int,
+      data: teacher_data_lib.TeacherData = teacher_data_lib.TeacherData(),
+  ):
+    """Makes an empty replay; `restore` fills it.
+
+    Args:
+      directory: where the steps are kept for a resumed run.
+      environment_config: how frames are stacked and rewards clipped.
+      agent_config: how batches are drawn.
+      num_actor_steps: steps that will come at most.
+      seed: of the batches.
+      data: of the teacher.
+
+    Raises:
+      ValueError: if the configuration asks for data that is not given.
+    """
+    directory = pathlib.Path(directory)
+    interface = factory.interface(environment_config)
+    self._config = agent_config
+    self._seed = seed
+    self._newest = None
+    self.num_initial = 0
+    if agent_config.switch.replay == 'logs':
+      self._newest = _given(data.newest, 'switch.replay is logs')
+      self.num_initial = self._newest.num_rows
+    # An episode's end is a row of its own, and every step can be one.
+    self._capacity = min(
+        agent_config.replay_capacity, self.num_initial + 2 * num_actor_steps
+    )
+    self.store = frame_store.FrameStore(
+        self._capacity,
+        interface.frame.shape,
+        interface.num_actions,
+        environment_config.stack_size,
+        interface.frame.dtype,
+        environment_config.reward_limit,
+    )
+    self._source = self.store
+    ratio = agent_config.rehearsal.ratio
+    if ratio:
+      self._source = mixture.Mixture(
+          [self.store, _given(data.source, f'rehearsal.ratio is {ratio}')],
+          [1 - ratio, ratio],
+          agent_config.rehearsal.exact,
+      )
+    self._sampler = None
+    if agent_config.prioritized_replay:
+      self._sampler = prioritized.PrioritizedSampler(
+          self.store, agent_config.n_step
+      )
+    self._row_log = checkpointing.RowLog(directory / 'rows', self.num_initial)
+    self._priorities = directory / 'priorities'
+    self._oldest_kept = 0
+
+  def draw(self, index: int) -> Draw:
+    """Batch `index`: it depends on that, the seed and the replay only."""
+    config = self._config
+    if self._sampler is not None:
+      batch = self._sampler.sample(
+          config.batch_size, config.discount, self._seed, index
+      )
+      return Draw(batch.transitions, batch.importance_weights, batch.numbers)
+    return Draw(
+        self._source.sample(
+            config.batch_size, config.n_step, config.discount, self._seed, index
+        )
+    )
+
+  def update_priorities(self, draw: Draw, priorities: np.ndarray) -> None:
+    """Takes what the update on a draw gave, if there are priorities at all."""
+    if draw.numbers is not None:
+      self._sampler.update_priorities(
+          draw.numbers, np.maximum(priorities, np.float32(_LEAST_PRIORITY))
+      )
+
+  def save(self) -> None:
+    """Makes the replay durable, for the checkpoint that comes next."""
+    self._row_log.save(self.store, self._oldest_kept)
+    self._oldest_kept = self.store.oldest
+    if self._sampler is not None:
+      self._save_priorities()
+
+  def restore(self, num_added: Optional[int] = None) -> None:
+    """Fills the replay with what it held when `num_added` rows had come.
+
+    Args:
+      num_added: None for as it was when the stage began.
+    """
+    if num_added is None:
+      num_added = self.num_initial
+    if num_added - self._capacity < self.num_initial:
+      self._fill()
+    self._row_log.restore(self.store, num_added)
+    self._oldest_kept = self.store.oldest
+    if self._sampler is not None:
+      self._restore_priorities(num_added)
+
+  def _fill(self) -> None:
+    """Adds the teacher's newest episodes."""
+    for rows in self._newest.read() if self._newest else ():
+      for start in range(0, len(rows.action), self._capacity):
+        self.store.extend(
+            frame_store.Rows(
+                *(column[start : start + self._capacity] for column in rows)
+            )
+        )
+
+  def _save_priorities(self) -> None:
+    self._priorities.mkdir(exist_ok=True)
+    temporary = self._priorities / 'incomplete'
+    with open(temporary, 'wb') as file:
+      np.savez(file, **self._sampler.state())
+    os.replace(temporary, self._priorities / f'{self.store.num_added}.npz')
+    for number in self._priority_numbers()[:-_KEPT_PRIORITIES]:
+      (self._priorities / f'{number}.npz').unlink()
+
+  def _restore_priorities(self, num_added: int) -> None:
+    for number in self._priority_numbers():
+      if number > num_added:
+        # Written after the checkpoint that is being resumed from.
+        (self._priorities / f'{number}.npz').unlink()
+    path = self._priorities / f'{num_added}.npz'
+    if path.exists():
+      with np.load(path, allow_pickle=False) as state:
+        self._sampler.restore(state)
+
+  def _priority_numbers(self) -> list[int]:
+    return sorted(int(path.stem) for path in self._priorities.glob('*.npz'))
+
+
+def _given(value, reason: str):
+  if value is None:
+    raise ValueError(
+        f"The agent's {reason}, but there is no data of a teacher; give a"
+        ' dataset, or leave that setting out.'
+    )
+  return value
