@@ -113,7 +113,7 @@ def run_pipeline(
       _ = pipeline | 'CreateUnits' >> beam.Create(units) | 'Work' >> transform
   except Exception as error:
     raise BeamJobError(
-        f'the Beam job failed: {error}\nWhat is finished is kept; the same '
+        f'the Beam job failed: {error}\nFinished shards are kept; the same '
         'command again goes on from there'
     ) from error
 

@@ -106,3 +106,17 @@ def write_log(
   for episode in episodes:
     add_episode(writer, episode)
   writer.save(0)
+
+
+def write_log_of_each_end(log_dir: str | os.PathLike) -> None:
+  """A log of three episodes, each with another end, of 6, 5 and 4 steps."""
+  rng = np.random.default_rng(0)
+  write_log(
+      os.fspath(log_dir),
+      [
+          random_episode(rng, 6, end=types.EpisodeEnd.TERMINAL),
+          random_episode(rng, 5, end=types.EpisodeEnd.TRUNCATED),
+          random_episode(rng, 4, end=types.EpisodeEnd.LOG_END),
+      ],
+      capacity=30,
+  )

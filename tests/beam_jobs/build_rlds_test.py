@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from rrl_pipeline import types
 from rrl_pipeline.beam_jobs import build_rlds
 from rrl_pipeline.beam_jobs import execution
 from rrl_pipeline.beam_jobs import finalize
@@ -98,18 +97,10 @@ def fixture_rng():
 
 
 @pytest.fixture(name='log')
-def fixture_log(tmp_path, rng):
+def fixture_log(tmp_path):
   """A log whose episodes end in each of the three ways."""
   log = tmp_path / 'log'
-  replay_logs.write_log(
-      str(log),
-      [
-          replay_logs.random_episode(rng, 6, end=types.EpisodeEnd.TERMINAL),
-          replay_logs.random_episode(rng, 5, end=types.EpisodeEnd.TRUNCATED),
-          replay_logs.random_episode(rng, 4, end=types.EpisodeEnd.LOG_END),
-      ],
-      capacity=30,
-  )
+  replay_logs.write_log_of_each_end(log)
   return log
 
 

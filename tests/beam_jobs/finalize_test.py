@@ -17,9 +17,11 @@ from rrl_pipeline.logs import formats
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import record_files
-from rrl_pipeline.rlds import schema
+from rrl_pipeline.rlds import replay_datasets
 from rrl_pipeline.rlds import validation
 from rrl_pipeline.testing import replay_logs
+
+DATASET = replay_datasets.known_dataset('atari_replay', 'Pong_run_1')
 
 
 @pytest.fixture(name='work')
@@ -48,7 +50,7 @@ def fixture_converted(tmp_path, work, file_format):
   layout = conversion_plan.ShardLayout('d', file_format, False)
   units = conversion_plan.plan_units(index.spans, 2, layout, 'job')
   job = transforms.ConversionJob(
-      log, work.root, 'd', 'c', file_format, schema.PNG, png.ZLIB,
+      log, work.root, DATASET, file_format, png.ZLIB,
       validation.Limits(6, 4, True),
   )
   for unit in units:
@@ -127,7 +129,7 @@ def test_equal_episodes_are_found_across_shards(tmp_path, work, monkeypatch):
   log = formats.LogConfig(log_dir, formats.DOPAMINE, '0')
   index = formats.open_reader(log).index()
   job = transforms.ConversionJob(
-      log, work.root, 'd', 'c', record_files.TFRECORD, schema.PNG, png.ZLIB,
+      log, work.root, DATASET, record_files.TFRECORD, png.ZLIB,
       validation.Limits(6, 4, True),
   )
   layout = conversion_plan.ShardLayout('d', record_files.TFRECORD, False)
