@@ -186,17 +186,23 @@ def _say_cost(plan: benchmark_plan.Plan, num_jobs: int) -> dict[str, float]:
       [run.name for run in open_runs if not run.method],
       num_jobs,
   )
-  teachers = sum(seconds.get(run.name, 0.0) for run in plan.tasks)
+  by_method: dict[str, list[float]] = {}
+  for run in open_runs:
+    label = run.method or 'teachers and their data'
+    by_method.setdefault(label, []).append(seconds[run.name])
+  for label, own in by_method.items():
+    print(
+        f'  {label:<24} {_duration(sum(own)):>7} for {len(own)} run'
+        f'{"s" if len(own) > 1 else ""}'
+    )
   total = benchmark_costs.wall_seconds(
       seconds,
       {run.name: run.task for run in plan.cells},
       num_jobs,
   )
   print(
-      f'about {_duration(teachers)} for teachers and their data and'
-      f' {_duration(sum(seconds.values()) - teachers)} for students:'
-      f' {_duration(total)} with --jobs={num_jobs}, evaluations and conversion'
-      ' not included',
+      f'about {_duration(total)} with --jobs={num_jobs}, evaluations and'
+      ' conversion not included',
       flush=True,
   )
   return seconds
