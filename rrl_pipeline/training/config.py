@@ -175,8 +175,9 @@ class CollectConfig:
   """What the teacher is made to play for the logs.
 
   Attributes:
-    num_steps: agent steps; the log ends with the last of them, most often in the
-      middle of an episode.
+    num_steps: agent steps; a log of frames ends with the last of them, most
+      often in the middle of an episode, a recording of other observations with
+      the end of that episode.
     epsilons: exploration rates; episode i plays with epsilons[i % len]. A
       teacher that sometimes stumbles shows how it recovers.
     checkpoint_period: agent steps between saves of the log at least.
