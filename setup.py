@@ -121,6 +121,7 @@ setuptools.setup(
             'rrl-dataset = rrl_pipeline.launch.dataset_command:main',
             'rrl-launch = rrl_pipeline.launch.launch:main',
             'rrl-minari = rrl_pipeline.launch.minari_bridge:main',
+            'rrl-teacher = rrl_pipeline.launch.teacher_command:main',
         ],
     },
     python_requires='>=3.11,<3.12',

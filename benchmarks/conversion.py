@@ -16,10 +16,9 @@ The first, the second and the fourth also say where the processor time goes. By
 default the log is as long as Dopamine's, a million entries with 7 GB of frames
 in one file; --repeats=8 makes a short one.
 
-Then it prints how conversion scales: one process against two, with that log and
-with one of the same length in several files, of which each is a unit of work.
-A process of Beam takes a second or more to start. So the rates without that are
-given, too: those at which a longer log would go on.
+Then it prints how conversion scales, from one process to two: with that log, and
+with one of the same length in several files, each a unit of work. A process of
+Beam takes a second to start; the rates without that are those of longer logs.
 """
 
 import argparse
@@ -307,8 +306,8 @@ def print_ways(
     reference = reference or figures
     seconds[way] = figures['seconds']
     parts = ', '.join(
-        f'{name} {seconds / transitions * 1e6:.1f}'
-        for name, seconds in figures['parts'].items()
+        f'{name} {part / transitions * 1e6:.1f}'
+        for name, part in figures['parts'].items()
     )
     print(
         f'{way:12} {transitions / figures["seconds"]:14,.0f} '
@@ -337,11 +336,10 @@ def print_scaling(
     start: transitions of a short log, and the seconds of both ways with it.
     logs: the same of long logs, by what tells them apart.
   """
+  print('seconds in one process, and in two:')
   short, starts = start
-  print(
-      f'{short} transitions, mostly the start: {starts[ONE]:.2f} s in one '
-      f'process, {starts[TWO]:.2f} s in two'
-  )
+  one, two = (starts[way] for way in (ONE, TWO))
+  print(f'{short} transitions, mostly the start: {one:.2f} s, {two:.2f} s')
   for name, (transitions, seconds) in logs.items():
     one, two = (seconds[way] for way in (ONE, TWO))
     rest_one, rest_two = (seconds[way] - starts[way] for way in (ONE, TWO))

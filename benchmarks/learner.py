@@ -42,9 +42,9 @@ import numpy as np
 
 from rrl_pipeline import scores
 from rrl_pipeline.agents import builder
+from rrl_pipeline.agents import config as agent_config
 from rrl_pipeline.agents import learning
 from rrl_pipeline.agents import losses
-from rrl_pipeline.agents import methods
 from rrl_pipeline.environments import atari
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.networks import nature
@@ -106,12 +106,10 @@ def _time(function: Callable[[], object], repeats: int) -> _Time:
   )
 
 
-def _agent():
-  return dataclasses.replace(
-      methods.METHODS['qdagger'].agent,
-      precision=_PRECISION.value,
-      min_replay_steps=200,
-      replay_capacity=100_000,
+def _agent() -> agent_config.AgentConfig:
+  """QDagger's student, which learns as soon as it can."""
+  return agent_config.AgentConfig(
+      precision=_PRECISION.value, min_replay_steps=200, replay_capacity=100_000
   )
 
 

@@ -49,7 +49,7 @@ class DatasetConfig:
     mix: version folders of further datasets of the same game; each batch is
       drawn from all of them by `offline.mixing_weights`.
     card: whether a dataset that is converted gets its statistics and its card.
-      That takes a few seconds, and half a minute for a million steps.
+      That takes a few seconds, and some fifteen for a million steps.
   """
 
   path: str = ''

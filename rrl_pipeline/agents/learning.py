@@ -21,6 +21,8 @@ _DISTILLATIONS = {
     'logits': losses.logit_distillation,
     'action': losses.action_distillation,
 }
+# What a step draws random numbers for; each has a stream of its own.
+_PURPOSES = ('image', 'next_image', 'fractions', 'target_fractions')
 
 
 class LossWeights(NamedTuple):
@@ -347,9 +349,6 @@ class Learner:
     number = _PURPOSES.index(purpose)
     seed = tf.stack([tf.constant(self._seed, tf.int64), self.num_steps])
     return tf.random.experimental.stateless_fold_in(seed, number)
-
-
-_PURPOSES = ('image', 'next_image', 'fractions', 'target_fractions')
 
 
 def _weighted_mean(importance_weights: tf.Tensor) -> Any:

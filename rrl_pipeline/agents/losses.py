@@ -287,7 +287,7 @@ def margin(
 def conservative(
     q_tm1: tf.Tensor, a_tm1: tf.Tensor, temperature: float
 ) -> tf.Tensor:
-  """logsumexp_a(Q / τ) - Q(a_logged) / τ: conservative Q-learning's regulariser.
+  """logsumexp_a(Q / τ) - Q(a_logged) / τ: conservative Q-learning's term.
 
   Kumar et al. (NeurIPS 2020), equation 4, with the temperature of Agarwal et
   al. (2022). It is the cross-entropy of softmax(Q / τ) at the logged action.

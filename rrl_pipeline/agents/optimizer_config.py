@@ -1,6 +1,6 @@
 """Which optimiser updates an agent's network.
 
-Learning rates are not among its settings: they are scheduled (agents/config.py).
+Learning rates are not among its settings: they follow a schedule of the agent.
 """
 
 import dataclasses

@@ -5,7 +5,7 @@ of atoms or quantiles of a distribution of returns.
 """
 
 import math
-from typing import Any, NamedTuple, Optional, Protocol, Union
+from typing import Any, NamedTuple, Optional, Protocol
 
 import tensorflow as tf
 
@@ -40,7 +40,7 @@ class Head(Protocol):
     """Applies the head; each call shares the layers of the first one.
 
     Args:
-      torso: of the network; its hidden layer is applied here.
+      torso: of the network; its hidden layer is made and applied here.
       features: [B, F] as it encodes observations.
       fractions: float32 [B, M] in [0, 1], at which quantiles are asked for;
         None where `samples_fractions` is not set, or to have `values` only.
@@ -54,13 +54,11 @@ class QValueHead:
 
   def __init__(self, num_actions: int):
     self._num_actions = num_actions
-    self._layer: Optional[tf.keras.layers.Layer] = None
+    self._layers: Optional[_Layers] = None
 
   def __call__(self, torso, features, fractions=None) -> Predictions:
-    self._layer = self._layer or _dense(
-        self._num_actions, torso.initializer(torso.seeds()), 'q_values'
-    )
-    return Predictions(self._layer(torso.hidden(features)))
+    self._layers = self._layers or _Layers(torso, self._num_actions, 'q_values')
+    return Predictions(self._layers(features))
 
 
 class CategoricalHead:
@@ -72,16 +70,12 @@ class CategoricalHead:
     """A head of `len(support)` atoms at the returns in `support`."""
     self._num_actions = num_actions
     self._support = support
-    self._layer: Optional[tf.keras.layers.Layer] = None
+    self._layers: Optional[_Layers] = None
 
   def __call__(self, torso, features, fractions=None) -> Predictions:
     shape = (self._num_actions, len(self._support))
-    self._layer = self._layer or _dense(
-        math.prod(shape), torso.initializer(torso.seeds()), 'logits'
-    )
-    logits = tf.keras.layers.Reshape(shape)(
-        self._layer(torso.hidden(features))
-    )
+    self._layers = self._layers or _Layers(torso, math.prod(shape), 'logits')
+    logits = tf.keras.layers.Reshape(shape)(self._layers(features))
     support = tf.constant(self._support, tf.float32)
     values = tf.reduce_sum(tf.nn.softmax(logits) * support, axis=2)
     return Predictions(values, logits)
@@ -94,15 +88,13 @@ class QuantileHead:
 
   def __init__(self, num_actions: int, num_quantiles: int):
     self._shape = (num_actions, num_quantiles)
-    self._layer: Optional[tf.keras.layers.Layer] = None
+    self._layers: Optional[_Layers] = None
 
   def __call__(self, torso, features, fractions=None) -> Predictions:
-    self._layer = self._layer or _dense(
-        math.prod(self._shape), torso.initializer(torso.seeds()), 'quantiles'
+    self._layers = self._layers or _Layers(
+        torso, math.prod(self._shape), 'quantiles'
     )
-    quantiles = tf.keras.layers.Reshape(self._shape)(
-        self._layer(torso.hidden(features))
-    )
+    quantiles = tf.keras.layers.Reshape(self._shape)(self._layers(features))
     return Predictions(tf.reduce_mean(quantiles, axis=2), quantiles)
 
 
@@ -112,8 +104,8 @@ class ImplicitQuantileHead:
   A fraction τ becomes cos(π i τ) for i = 1, 2, …, then a dense layer with ReLU
   as wide as the features, which it multiplies before the hidden layer. That i
   begins at 1, where the paper has 0, is as in Dopamine and in the code of the
-  reincarnating RL paper. The layers of the head are initialised as in
-  Dopamine's IQN; the hidden layer is the torso's.
+  reincarnating RL paper. As there, the embedding and the layers above it are
+  initialised by variance scaling, whatever the torso below is.
 
   The expected values are means over evenly spaced fractions rather than over
   drawn ones, so that the network is a function of the observation alone.
@@ -138,10 +130,10 @@ class ImplicitQuantileHead:
     self._num_value_fractions = num_value_fractions
     self._embedding_size = embedding_size
     self._embedding: Optional[tf.keras.layers.Layer] = None
-    self._layer: Optional[tf.keras.layers.Layer] = None
+    self._layers: Optional[_Layers] = None
 
   def __call__(self, torso, features, fractions=None) -> Predictions:
-    if self._layer is None:
+    if self._layers is None:
       self._embedding = tf.keras.layers.Dense(
           features.shape[1],
           activation='relu',
@@ -149,23 +141,23 @@ class ImplicitQuantileHead:
           dtype=torso.dtype,
           name='embedding',
       )
-      self._layer = _dense(
+      self._layers = _Layers(
+          torso._replace(initializer=torso_lib.variance_scaling),
           self._num_actions,
-          torso_lib.variance_scaling(torso.seeds()),
           'quantiles',
       )
     even = _EvenFractions(self._num_value_fractions)(features)
-    values = tf.reduce_mean(self._quantiles(torso, features, even), axis=2)
+    values = tf.reduce_mean(self._quantiles(features, even), axis=2)
     if fractions is None:
       return Predictions(values)
-    return Predictions(values, self._quantiles(torso, features, fractions))
+    return Predictions(values, self._quantiles(features, fractions))
 
-  def _quantiles(self, torso, features, fractions) -> Any:
+  def _quantiles(self, features, fractions) -> Any:
     """[B, F] at [B, M] or [1, M] → [B, A, M]."""
     orders = math.pi * tf.range(1, self._embedding_size + 1, dtype=tf.float32)
     embedded = self._embedding(tf.cos(fractions[:, :, tf.newaxis] * orders))
     joined = features[:, tf.newaxis, :] * embedded  # [B, M, F]
-    return tf.transpose(self._layer(torso.hidden(joined)), [0, 2, 1])
+    return tf.transpose(self._layers(joined), [0, 2, 1])
 
 
 class _EvenFractions(tf.keras.layers.Layer):
@@ -181,12 +173,18 @@ class _EvenFractions(tf.keras.layers.Layer):
     return (tf.range(self._count, dtype=tf.float32)[None] + 0.5) / self._count
 
 
-def _dense(
-    units: int,
-    initializer: Union[str, torso_lib.Initializer],
-    name: str,
-) -> tf.keras.layers.Layer:
-  """A linear layer; always in float32, whatever the torso computes in."""
-  return tf.keras.layers.Dense(
-      units, kernel_initializer=initializer, dtype='float32', name=name
-  )
+class _Layers:
+  """The hidden layer of a torso and a linear layer on top."""
+
+  def __init__(self, torso: torso_lib.Torso, units: int, name: str):
+    self._hidden = torso.make_hidden(torso.initializer(torso.seeds()))
+    self._linear = tf.keras.layers.Dense(
+        units,
+        kernel_initializer=torso.initializer(torso.seeds()),
+        # Whatever the torso computes in.
+        dtype='float32',
+        name=name,
+    )
+
+  def __call__(self, features: Any) -> Any:
+    return self._linear(self._hidden(features))

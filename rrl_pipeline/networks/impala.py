@@ -79,12 +79,10 @@ def make_torso(
   """
   seeds = torso_lib.LayerSeeds(seed, 64)
 
-  encoder = _Encoder(config, seeds, dtype)
-  hidden = tf.keras.layers.Dense(
-      config.hidden_units,
-      activation='relu',
-      kernel_initializer=torso_lib.glorot(seeds()),
-      dtype=dtype,
-      name='hidden',
+  return torso_lib.Torso(
+      _Encoder(config, seeds, dtype),
+      torso_lib.hidden_layer(config.hidden_units, dtype),
+      seeds,
+      torso_lib.glorot,
+      dtype,
   )
-  return torso_lib.Torso(encoder, hidden, seeds, torso_lib.glorot, dtype)

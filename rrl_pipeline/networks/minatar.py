@@ -29,16 +29,9 @@ def make_torso(
       dtype=dtype,
       name='conv_0',
   )
-  hidden = layers.Dense(
-      config.hidden_units,
-      activation='relu',
-      kernel_initializer=initializer(seeds()),
-      dtype=dtype,
-      name='hidden',
-  )
   return torso_lib.Torso(
       torso_lib.chain([convolution, layers.Flatten(dtype=dtype)]),
-      hidden,
+      torso_lib.hidden_layer(config.hidden_units, dtype),
       seeds,
       initializer,
       dtype,

@@ -16,19 +16,14 @@ def make_torso(
   """
   seeds = torso_lib.LayerSeeds(seed, 64)
 
-  *encoder, hidden = [
-      tf.keras.layers.Dense(
-          units,
-          activation='relu',
-          kernel_initializer=torso_lib.variance_scaling(seeds()),
-          dtype=dtype,
-          name=f'hidden_{i}',
-      )
+  *makers, make_last = [
+      torso_lib.hidden_layer(units, dtype, f'hidden_{i}')
       for i, units in enumerate(config.hidden_sizes)
   ]
+  encoder = [make(torso_lib.variance_scaling(seeds())) for make in makers]
   return torso_lib.Torso(
       torso_lib.chain([tf.keras.layers.Flatten(dtype=dtype), *encoder]),
-      hidden,
+      make_last,
       seeds,
       torso_lib.variance_scaling,
       dtype,

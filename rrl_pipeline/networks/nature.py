@@ -34,16 +34,9 @@ def make_torso(
           zip(config.channels, (8, 4, 3), (4, 2, 1), strict=True)
       )
   ]
-  hidden = layers.Dense(
-      config.hidden_units,
-      activation='relu',
-      kernel_initializer=torso_lib.glorot(seeds()),
-      dtype=dtype,
-      name='hidden',
-  )
   return torso_lib.Torso(
       torso_lib.chain([*encoder, layers.Flatten(dtype=dtype)]),
-      hidden,
+      torso_lib.hidden_layer(config.hidden_units, dtype),
       seeds,
       torso_lib.glorot,
       dtype,

@@ -25,18 +25,19 @@ class Torso(NamedTuple):
   """The layers below a head.
 
   A head stands on top of both parts; that of implicit quantile networks enters
-  between them too.
+  between them too, and initialises the second in its own way.
 
   Attributes:
     encode: observations, float32 [B, ...], → features [B, F].
-    hidden: features [..., F] → [..., H], the last hidden layer.
+    make_hidden: from the initialiser of its kernel, the last hidden layer:
+      features [..., F] → [..., H].
     seeds: gives each layer of a head its seed.
-    initializer: makes the kernel initialiser of a layer of a head from a seed.
+    initializer: makes the kernel initialiser of a layer from a seed.
     dtype: dtype policy of the layers, such as 'mixed_bfloat16'.
   """
 
   encode: Callable[[Any], Any]
-  hidden: Callable[[Any], Any]
+  make_hidden: Callable[[Initializer], Callable[[Any], Any]]
   seeds: LayerSeeds
   initializer: Callable[[int], Initializer]
   dtype: str
@@ -55,6 +56,19 @@ def variance_scaling(seed: int, scale: float = 3**-0.5) -> Initializer:
   """
   return tf.keras.initializers.VarianceScaling(
       scale, mode='fan_in', distribution='uniform', seed=seed
+  )
+
+
+def hidden_layer(
+    units: int, dtype: str, name: str = 'hidden'
+) -> Callable[[Initializer], tf.keras.layers.Layer]:
+  """What makes a dense layer with ReLU of its initialiser."""
+  return lambda initializer: tf.keras.layers.Dense(
+      units,
+      activation='relu',
+      kernel_initializer=initializer,
+      dtype=dtype,
+      name=name,
   )
 
 

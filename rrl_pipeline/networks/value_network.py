@@ -65,7 +65,7 @@ class ValueNetwork(tf.Module):
     return self.values.trainable_variables
 
   def rescale(self, observation: tf.Tensor) -> tf.Tensor:
-    """Observations as the environment gives them → float32, as `predict` takes."""
+    """Observations as they come → float32, as `predict` takes them."""
     observation = tf.cast(observation, tf.float32)
     return observation * (1 / 255) if self._is_rescaled else observation
 

@@ -6,6 +6,7 @@ import pathlib
 from typing import Any, Mapping, Sequence, Union
 
 from rrl_pipeline import run_directory
+from rrl_pipeline.reports import benchmark_csv
 from rrl_pipeline.reports import benchmark_page
 from rrl_pipeline.reports import benchmark_results
 from rrl_pipeline.reports import benchmark_summary
@@ -61,8 +62,9 @@ def write(
 
   Args:
     report: what to write.
-    directory: gets report.html, report.json, tables.tex and figures/*.png;
-      created if need be. Figures of an earlier report are removed.
+    directory: gets report.html, report.json, tables.tex, runs.csv, curves.csv
+      and figures/*.png; created if need be. Figures of an earlier report are
+      removed.
 
   Returns:
     The path of report.html.
@@ -76,10 +78,12 @@ def write(
       old.unlink()
   for picture in report.pictures:
     run_directory.write_bytes(folder / f'{picture.name}.png', picture.png)
-  run_directory.write_bytes(
-      directory / 'tables.tex', report.latex.encode('utf-8')
-  )
-  page = directory / 'report.html'
-  run_directory.write_bytes(page, report.html.encode('utf-8'))
+  for name, text in (
+      ('tables.tex', report.latex),
+      ('runs.csv', benchmark_csv.runs(report.summary)),
+      ('curves.csv', benchmark_csv.curves(report.summary)),
+      ('report.html', report.html),
+  ):
+    run_directory.write_bytes(directory / name, text.encode('utf-8'))
   run_directory.write_json(directory / 'report.json', report.summary)
-  return page
+  return directory / 'report.html'

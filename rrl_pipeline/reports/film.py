@@ -9,6 +9,8 @@ import numpy as np
 _EMULATOR_FPS = 60
 # MinAtar has no clock; at this rate one can follow it.
 _MINATAR_FPS = 10
+# Pixels of a picture for each cell of MinAtar's ten by ten.
+_CELL_SIZE = 16
 _BACKGROUND = (20, 20, 20)
 # One colour for each channel of MinAtar, told apart by colour-blind readers
 # too (Okabe and Ito), then shades between them.
@@ -51,7 +53,10 @@ def make(
   is_picture = play.ndim == 3 or play.shape[-1] == 3
   fps = _EMULATOR_FPS / frame_skip if is_picture else _MINATAR_FPS
   frames = np.asarray(play[: max(1, round(seconds * fps))])
-  return Film(frames if is_picture else colour_channels(frames), fps)
+  if not is_picture:
+    frames = colour_channels(frames)
+    frames = frames.repeat(_CELL_SIZE, axis=1).repeat(_CELL_SIZE, axis=2)
+  return Film(frames, fps)
 
 
 def colour_channels(frames: np.ndarray) -> np.ndarray:

@@ -30,6 +30,11 @@ def is_frame(shape: tuple[int, ...], dtype: str) -> bool:
   return len(shape) == 2 and dtype == _FRAME_DTYPE
 
 
+def _is_frame_with_channel(shape: tuple[int, ...], dtype: str) -> bool:
+  """Whether this is how a dataset stores frames."""
+  return len(shape) == 3 and shape[-1] == 1 and dtype == _FRAME_DTYPE
+
+
 def default_encoding(shape: tuple[int, ...], dtype: str) -> str:
   """How observations are stored unless the user says otherwise."""
   return schema.PNG if is_frame(shape, dtype) else schema.ZLIB
@@ -61,13 +66,10 @@ class ObservationFormat:
           f'observations are {self.dtype}; a dataset holds one of '
           f'{", ".join(_DTYPES)}: convert them in the environment'
       )
-    looks_like_frame = len(self.shape) == 3 and self.shape[-1] == 1
-    if (self.dtype, self.encoding) == (_FRAME_DTYPE, schema.RAW) and (
-        looks_like_frame
-    ):
+    if _is_frame_with_channel(self.shape, self.dtype):
       raise ValueError(
-          f'raw observations {self.shape} of uint8 would be read as frames '
-          f'{self.shape[:-1]}; store them as {schema.ZLIB!r}'
+          f'observations {self} are frames of one channel, which they must be '
+          'without: leave out the last axis in the environment'
       )
 
   def __str__(self) -> str:
@@ -147,9 +149,8 @@ def format_of(
   elif type(feature) is tfds.features.Tensor:
     stored_as = feature.to_json_content().encoding
     encoding = {'bytes': schema.RAW, 'zlib': schema.ZLIB}.get(stored_as)
-  if encoding in (schema.PNG, schema.RAW) and dtype == _FRAME_DTYPE:
-    if len(shape) == 3 and shape[-1] == 1:
-      shape = shape[:-1]
+  if _is_frame_with_channel(shape, dtype):
+    shape = shape[:-1]
   if encoding is not None and None not in shape:
     try:
       return ObservationFormat(shape, encoding, dtype)

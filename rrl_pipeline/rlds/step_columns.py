@@ -33,11 +33,8 @@ class ObservationColumn:
     """
     shape, dtype = tuple(feature.shape), np.dtype(feature.np_dtype)
     self._is_image = isinstance(feature, tfds.features.Image)
-    encoding = _encoding(feature)
     if len(shape) == 3 and shape[-1] == 1 and dtype == np.uint8:
-      # Compressed arrays with a last axis of one are what they say they are.
-      if encoding != schema.ZLIB:
-        shape = shape[:-1]
+      shape = shape[:-1]
     if None in shape or dtype.kind not in 'biuf' or (
         self._is_image and len(shape) != 2
     ):

@@ -13,6 +13,7 @@ from google.protobuf import message
 import numpy as np
 from PIL import Image
 
+from rrl_pipeline.rlds import png_decoding
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example
 
@@ -69,6 +70,11 @@ class StoredEpisode:
     self._encoding = encoding
     self._frame_shape = frame_shape
     self._frame_dtype = np.dtype(frame_dtype)
+    self._is_grey_png = (
+        (encoding, frame_dtype) == ('png', 'uint8')
+        and len(frame_shape) == 3
+        and frame_shape[2] == 1
+    )
     try:
       self._feature = tf_example.parse(record).features.feature
     except message.DecodeError as error:
@@ -128,7 +134,9 @@ class StoredEpisode:
   def _decode(self, number: int) -> np.ndarray:
     data = self._frames[number]
     try:
-      if self._encoding in _IMAGE_ENCODINGS:
+      if self._is_grey_png:
+        frame = png_decoding.decode([data], self._frame_shape[:2])
+      elif self._encoding in _IMAGE_ENCODINGS:
         frame = np.asarray(Image.open(io.BytesIO(data), formats=_FORMATS))
       else:
         if self._encoding == 'zlib':

@@ -78,6 +78,14 @@ class _Array:
     self.value = _dtype(dtype).array(data, shape, 'F' if is_fortran else 'C')
 
 
+class _FrozenDict(dict):
+  """A dictionary of flax; the oldest pickles give its contents as a state."""
+
+  def __setstate__(self, state: Any) -> None:
+    _, slots = state
+    self.update(slots['_dict'])
+
+
 class _Ignored:
   """Stands for an object that is not needed; whatever is put in is dropped."""
 
@@ -146,11 +154,10 @@ _NAMES = {
     ('_codecs', 'encode'): _Function(_encode),
     ('__builtin__', 'bytes'): _Function(lambda: b''),
     ('collections', 'OrderedDict'): collections.OrderedDict,
-    ('flax.core.frozen_dict', 'FrozenDict'): _Function(dict),
-    # The same in all versions since 2021, under three names.
-    ('jax._src.array', '_reconstruct_array'): _Function(_from_jax),
+    ('flax.core.frozen_dict', 'FrozenDict'): _FrozenDict,
+    # The same under two names: until 0.3, and since 0.4.
     ('jax._src.device_array', 'reconstruct_device_array'): _Function(_from_jax),
-    ('jax.interpreters.xla', 'reconstruct_device_array'): _Function(_from_jax),
+    ('jax._src.array', '_reconstruct_array'): _Function(_from_jax),
     ('numpy', 'dtype'): _Function(_Dtype),
     ('numpy', 'ndarray'): _Function(_Array),
     **{

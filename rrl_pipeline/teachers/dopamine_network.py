@@ -105,9 +105,11 @@ def assemble(
           f'The network in {question.path} has a layer with a kernel'
           f' {layer.kernel.shape} and a bias {layer.bias.shape}.'
       )
+  # Those of a stack of Impala have as many as its first.
+  firsts = convolutions[:: 5 if torso == foreign_network.IMPALA else 1]
+  filters = '-'.join(str(len(layer.bias)) for layer in firsts)
   findings = [
-      f'{len(convolutions)} convolutions with'
-      f' {"-".join(str(len(c.bias)) for c in convolutions)} filters: {torso}'
+      f'{len(convolutions)} convolutions with {filters} filters: {torso}'
   ]
   roles, finding = _roles(question, dense)
   if finding:

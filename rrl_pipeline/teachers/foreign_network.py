@@ -11,15 +11,16 @@ import numpy as np
 
 NATURE, IMPALA = 'nature', 'impala'
 TORSOS = (NATURE, IMPALA)
-DQN, C51, QR_DQN, IQN = 'dqn', 'c51', 'qr_dqn', 'iqn'
-ALGORITHMS = (DQN, C51, QR_DQN, IQN)
+DQN, C51, QUANTILE, IQN = 'dqn', 'c51', 'quantile', 'iqn'
+ALGORITHMS = (DQN, C51, QUANTILE, IQN)
 
 # Outputs per action by which the two are told apart: the papers' numbers, and
 # Dopamine's.
-_OUTPUTS = {51: C51, 200: QR_DQN}
+_OUTPUTS = {51: C51, 200: QUANTILE}
 _NATURE_KERNELS = (8, 4, 3)
-_NATURE_STRIDES = (4, 2, 1)
+NATURE_STRIDES = (4, 2, 1)
 _IMPALA_STACKS = 3
+_IMPALA_CONVOLUTIONS = 5  # Of a stack.
 _IMPALA_KERNEL = 3
 
 
@@ -60,7 +61,7 @@ class ForeignNetwork:
   Attributes:
     torso: 'nature' or 'impala'.
     algorithm: 'dqn' (one value per action), 'c51' (the logits of a
-      distribution on `atoms`), 'qr_dqn' (quantiles) or 'iqn' (the value at a
+      distribution on `atoms`), 'quantile' (QR-DQN) or 'iqn' (the value at a
       quantile).
     num_actions: A.
     padding: of the convolutions, 'same' or 'valid'.
@@ -97,11 +98,6 @@ class ForeignNetwork:
     return sum(part.size for layer in layers for part in layer)
 
 
-def strides(torso: str) -> tuple[int, ...]:
-  """Of the convolutions; those of Impala have 1, their pools 2."""
-  return _NATURE_STRIDES if torso == NATURE else (1,) * 5 * _IMPALA_STACKS
-
-
 def feature_size(network: ForeignNetwork, frame_size: int) -> int:
   """How many features the convolutions make of a frame of this size."""
   size = frame_size
@@ -109,7 +105,7 @@ def feature_size(network: ForeignNetwork, frame_size: int) -> int:
     for _ in range(_IMPALA_STACKS):
       size = -(-size // 2)
   else:
-    for kernel, stride in zip(_NATURE_KERNELS, _NATURE_STRIDES, strict=True):
+    for kernel, stride in zip(_NATURE_KERNELS, NATURE_STRIDES, strict=True):
       if network.padding == 'same':
         size = -(-size // stride)
       else:
@@ -212,6 +208,13 @@ def _check_convolutions(network: ForeignNetwork, path: str) -> None:
           f'Convolution {i} of the network in {path} has a kernel of shape'
           f' {layer.kernel.shape}; expected {expected} in a {network.torso}'
           ' network.'
+      )
+    if network.torso == IMPALA and i % _IMPALA_CONVOLUTIONS and (
+        outputs != inputs
+    ):
+      raise ValueError(
+          f'Convolution {i} of the network in {path} has {outputs} filters;'
+          f' expected the {inputs} of its stack.'
       )
     inputs = outputs
 

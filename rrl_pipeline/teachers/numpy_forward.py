@@ -68,8 +68,9 @@ def features(
   if network.torso == foreign_network.IMPALA:
     x = _impala(network, x)
   else:
-    strides = foreign_network.strides(network.torso)
-    for layer, stride in zip(network.convolutions, strides, strict=True):
+    for layer, stride in zip(
+        network.convolutions, foreign_network.NATURE_STRIDES, strict=True
+    ):
       x = _relu(_convolution(network, layer, x, stride))
   if network.is_channels_first:
     x = x.transpose(0, 3, 1, 2)

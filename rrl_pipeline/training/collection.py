@@ -80,6 +80,7 @@ def _open_log(
       'environment': environment_config_lib.to_json(environment_config),
       'epsilons': list(config.epsilons),
       'epsilon_schedule': 'episode i plays with epsilons[i % len(epsilons)]',
+      'marco_polo_share': config.marco_polo_share,
       'seed': seed,
       'teacher_sha256': teacher.sha256,
       'teacher_score': dict(teacher.description.score),

@@ -7,6 +7,8 @@ import pytest
 from scipy import stats
 
 from rrl_pipeline.agents import acting
+from rrl_pipeline.agents import algorithm_config
+from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import methods
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.networks import nature
@@ -52,6 +54,18 @@ def test_greedy_actions_are_those_of_the_greatest_value():
   for best in range(5):
     bias.assign(100.0 * np.eye(5)[best])
     assert (policy(observations) == best).all()
+
+
+def test_a_policy_takes_vectors():
+  network = builder.make_network(
+      network_config.MlpConfig(hidden_sizes=(4,)),
+      algorithm_config.QuantileConfig(num_quantiles=3),
+      (7,), 'float32', 5, seed=0,
+  )
+  x = np.random.default_rng(0).normal(size=(6, 7)).astype(np.float32)
+  np.testing.assert_array_equal(
+      acting.GreedyPolicy(network)(x), network(x).numpy().argmax(axis=1)
+  )
 
 
 def test_exploration_is_uniform_over_all_actions():

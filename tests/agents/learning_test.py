@@ -33,7 +33,7 @@ def _linear_network(
       'uint8',
       torso.Torso(
           encode=tf.keras.layers.Flatten(),
-          hidden=lambda x: x,
+          make_hidden=lambda _: lambda x: x,
           seeds=torso.LayerSeeds(seed, 8),
           initializer=torso.glorot,
           dtype='float32',

@@ -111,7 +111,10 @@ def test_a_restored_learner_draws_what_it_would_have_drawn(algorithm, tmp_path):
 
 
 def test_the_optimizer_has_a_slot_for_every_variable_and_is_reset():
-  for config in (optimizer_config.AdamConfig(), optimizer_config.RmspropConfig()):
+  for config in (
+      optimizer_config.AdamConfig(),
+      optimizer_config.RmspropConfig(),
+  ):
     learner = _learner(optimizer=config)
     initial = _variables(learner)
     learner.step(_batch(), 1.0, 1e-3)

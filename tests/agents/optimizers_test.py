@@ -90,7 +90,7 @@ def test_rmsprop_is_that_of_nature_dqn():
     'make, message',
     [
         (lambda: optimizer_config.AdamConfig(epsilon=0.0), 'epsilon must be'),
-        (lambda: optimizer_config.RmspropConfig(decay=1.0), r'in \[0, 1\), got'),
+        (lambda: optimizer_config.RmspropConfig(decay=1.0), r'in \[0, 1\)'),
         (lambda: optimizer_config.RmspropConfig(epsilon=-1.0), 'got -1.0'),
     ],
 )

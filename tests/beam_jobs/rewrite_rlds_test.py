@@ -327,6 +327,7 @@ import sys
 from rrl_pipeline.beam_jobs import derived_units
 from rrl_pipeline.beam_jobs import record_rewrite
 from rrl_pipeline.beam_jobs import work_directory
+from rrl_pipeline.rlds import observations
 job = derived_units.DerivedJob(
     {str(source)!r}, 'tfrecord', 'array_record', {str(tmp_path)!r})
 work_directory.WorkDirectory({str(tmp_path)!r}).begin({{}}, {{}})
@@ -335,7 +336,8 @@ unit = derived_units.DerivedUnit(
     (derived_units.Part('atari_replay-train.tfrecord-00000-of-00003', (1,)),),
     40, 1, 'fingerprint')
 change = record_rewrite.RecordRewrite(
-    'native', 'd', 'c', (84, 84), 'png', 'raw', 'zlib')
+    'native', 'd', 'c',
+    observations.ObservationFormat((84, 84), 'png'), 'raw', None)
 print(list(derived_units.DeriveUnits(job, change).process(unit)))
 heavy = {{'tensorflow', 'reverb', 'rlds', 'acme', 'jax'}} & set(sys.modules)
 assert not heavy, heavy

@@ -18,17 +18,19 @@ from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import config as environment_config
 from rrl_pipeline.environments import factory
+from rrl_pipeline.environments import minatar
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.teachers import bundle
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
-_NETWORK = network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8)
-_SETTINGS = (
-    'environment.max_episode_steps=40',
+_ATARI = (
     'network.channels=2,2,2',
     'network.hidden_units=8',
     'teacher.network.channels=2,2,2',
     'teacher.network.hidden_units=8',
+)
+_SETTINGS = (
+    'environment.max_episode_steps=40',
     'collect.num_steps=200',
     'collect.num_parallel=2',
     'agent.batch_size=4',
@@ -49,16 +51,13 @@ _SETTINGS = (
 )
 
 
-@pytest.fixture(name='teacher', scope='module')
-def fixture_teacher(tmp_path_factory):
-  """A bundle of untrained weights that claims a score above random."""
-  config = atari.AtariConfig(game='Breakout')
+def _export_teacher(directory, config, network):
+  """Writes a bundle of untrained weights that claims a score above random."""
   interface = factory.interface(config)
-  directory = tmp_path_factory.mktemp('teachers') / 'Breakout'
   bundle.export(
       directory,
       builder.make_network(
-          _NETWORK,
+          network,
           algorithm_config.DqnConfig(),
           interface.observation_shape,
           interface.observation_dtype.name,
@@ -74,7 +73,17 @@ def fixture_teacher(tmp_path_factory):
           lineage={'command': 'none', 'teacher': None},
       ),
   )
-  return directory.parent / '{game}'
+
+
+@pytest.fixture(name='teacher', scope='module')
+def fixture_teacher(tmp_path_factory):
+  teachers = tmp_path_factory.mktemp('teachers')
+  _export_teacher(
+      teachers / 'Breakout',
+      atari.AtariConfig(game='Breakout'),
+      network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
+  )
+  return teachers / '{game}'
 
 
 def _command(directory, teacher, *more):
@@ -88,7 +97,7 @@ def _command(directory, teacher, *more):
       '--resamples=50',
       f'--directory={directory}',
       f'--set=teacher.bundle={teacher}',
-      *(f'--set={setting}' for setting in _SETTINGS),
+      *(f'--set={setting}' for setting in (*_ATARI, *_SETTINGS)),
       *more,
   ]
 
@@ -184,3 +193,40 @@ def test_dry_run_writes_nothing(teacher, tmp_path):
   assert '2 methods x 1 tasks x 1 seeds = 2 students' in result.stdout
   assert 'with --jobs=2' in result.stdout
   assert not directory.exists()
+
+
+def test_minatar_runs_from_a_teacher_to_the_report(tmp_path):
+  pytest.importorskip('minatar', reason='needs the extra minatar')
+  _export_teacher(
+      tmp_path / 'teacher',
+      minatar.MinAtarConfig(game='Breakout'),
+      network_config.MinatarConfig(),
+  )
+  result = subprocess.run(
+      [
+          sys.executable,
+          'launch/benchmark.py',
+          '--suite=minatar',
+          '--methods=qdagger',
+          '--games=Breakout',
+          '--seeds=1',
+          '--resamples=50',
+          f'--directory={tmp_path / "benchmark"}',
+          f'--set=teacher.bundle={tmp_path / "teacher"}',
+          *(f'--set={setting}' for setting in _SETTINGS),
+      ],
+      cwd=_ROOT,
+      capture_output=True,
+      text=True,
+      timeout=900,
+      check=False,
+  )
+  assert result.returncode == 0, result.stdout + result.stderr
+  report = json.loads(
+      (tmp_path / 'benchmark/report/report.json').read_text()
+  )
+  run, = report['runs']
+  assert run['task'] == 'MinAtar-Breakout'
+  assert len(run['offline']) == 3 and len(run['scores']) >= 3
+  assert report['compute']['qdagger']['lineage']['frames'] is None
+  assert report['compute']['qdagger']['student']['learner_steps'] > 60

@@ -1,7 +1,7 @@
 """Tests that environments need no OpenCV, whose import needs libGL.
 
 It is installed, as packages that the balloon's simulator names name it, but on
-a bare machine it cannot be imported.
+a bare machine it cannot be imported. Gym, which tries to, must go without.
 """
 
 import subprocess

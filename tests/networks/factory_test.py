@@ -39,7 +39,9 @@ def _convolve(x, kernel, bias, padding):
 def _pool(x):
   """Maximum over 3x3 with stride 2, padded as TensorFlow does ('same')."""
   rows, columns = (-(-n // 2) for n in x.shape[:2])
-  pads = [max((out - 1) * 2 + 3 - n, 0) for n, out in zip(x.shape, (rows, columns))]
+  pads = [
+      max((out - 1) * 2 + 3 - n, 0) for n, out in zip(x.shape, (rows, columns))
+  ]
   pads = [(p // 2, p - p // 2) for p in pads]
   x = np.pad(x, (*pads, (0, 0)), constant_values=-np.inf)
   y = np.empty((rows, columns, x.shape[-1]))
@@ -185,6 +187,17 @@ def test_kernels_are_initialised_as_documented(network_config, shape, scheme):
     assert np.std(values) == pytest.approx(limit / math.sqrt(3), rel=0.06)
 
 
+def test_implicit_quantiles_scale_the_variance_above_any_encoder():
+  head = heads.ImplicitQuantileHead(6, 4, 64)
+  network = _make(config.ImpalaConfig(), _IMAGE, head=head)
+  sizes = {'embedding': 64, 'hidden': 3_872, 'quantiles': 512}
+  for name, fan_in in sizes.items():
+    kernel = network.values.get_layer(name).kernel.numpy()
+    assert kernel.shape[0] == fan_in
+    limit = _limit(fan_in, kernel.shape[1], 'variance_scaling')
+    assert 0.98 * limit < np.abs(kernel).max() <= limit * (1 + 1e-6)
+
+
 @pytest.mark.parametrize('network_config, shape', _SMALL)
 def test_in_bfloat16_the_values_are_float32_and_near(network_config, shape):
   exact = _make(network_config, shape)
@@ -192,7 +205,7 @@ def test_in_bfloat16_the_values_are_float32_and_near(network_config, shape):
   x = np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8)
   values = mixed.values(x)
   assert values.dtype == np.float32
-  assert {v.dtype for v in mixed.trainable_variables} == {exact.variables[0].dtype}
+  assert {v.dtype for v in mixed.variables} == {exact.variables[0].dtype}
   np.testing.assert_allclose(values, exact.values(x), atol=0.03)
   assert not np.array_equal(values, exact.values(x))
 

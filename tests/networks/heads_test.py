@@ -37,7 +37,8 @@ def _relu(x):
 
 
 def _below_the_head(network, x):
-  return _relu(_dense(network, 'hidden_1', _relu(_dense(network, 'hidden_0', x))))
+  features = _relu(_dense(network, 'hidden_0', x))
+  return _relu(_dense(network, 'hidden_1', features))
 
 
 def _softmax(x):
@@ -78,7 +79,7 @@ def test_a_quantile_head_expects_the_mean_of_its_quantiles():
 
 
 def _implicit_quantiles(network, x, fractions):
-  """Equation 4 of Dabney et al. (2018) from i = 1 on, one fraction at a time."""
+  """Equation 4 of Dabney et al. (2018), with i from 1 on, one at a time."""
   features = _relu(_dense(network, 'hidden_0', x))
   result = np.empty((_BATCH, _ACTIONS, fractions.shape[1]))
   for b in range(_BATCH):

@@ -150,7 +150,7 @@ def test_a_batch_depends_on_its_number_and_the_state_only():
 def test_a_state_of_other_rows_is_refused():
   state = prioritized.PrioritizedSampler(_store(8, [6]), 1).state()
   sampler = prioritized.PrioritizedSampler(_store(8, [7]), 1)
-  with pytest.raises(ValueError, match='6 rows up to 6, but .* holds 7 up to 7'):
+  with pytest.raises(ValueError, match='6 rows up to 6, but .* 7 up to 7'):
     sampler.restore(state)
 
 

@@ -116,7 +116,8 @@ def test_files(report, tmp_path):
   page = benchmark_report.write(report, tmp_path)
   assert page == tmp_path / 'report.html'
   assert sorted(p.name for p in tmp_path.iterdir()) == [
-      'figures', 'report.html', 'report.json', 'tables.tex'
+      'curves.csv', 'figures', 'report.html', 'report.json', 'runs.csv',
+      'tables.tex',
   ]
   assert sorted(p.name for p in (tmp_path / 'figures').iterdir()) == [
       'aggregates.png', 'improvement.png', 'profiles.png',
@@ -124,6 +125,8 @@ def test_files(report, tmp_path):
   ]
   written = json.loads((tmp_path / 'report.json').read_text())
   assert written == json.loads(json.dumps(report.summary))
+  for name, rows in (('runs.csv', 8), ('curves.csv', 8 * 3 + 4 * 2)):
+    assert len((tmp_path / name).read_text().splitlines()) == 1 + rows
 
 
 class _Nesting(html.parser.HTMLParser):

@@ -18,10 +18,14 @@ def test_each_channel_has_a_colour_and_later_ones_lie_on_top():
   play[:, 0, 0, 1] = 255
   play[:, 0, 1, (1, 3)] = 255
   made = film.make(play, frame_skip=1, seconds=0.2)
-  assert made.frames.shape == (2, 2, 2, 3)
+  assert made.frames.shape == (2, 32, 32, 3)
   assert made.fps == 10
-  second, top, empty = made.frames[0, 0, 0], made.frames[0, 0, 1], (20, 20, 20)
-  np.testing.assert_array_equal(made.frames[0, 1], [empty, empty])
+  cells = made.frames.reshape(2, 2, 16, 2, 16, 3)
+  np.testing.assert_array_equal(
+      cells, np.broadcast_to(cells[:, :, :1, :, :1], cells.shape)
+  )
+  second, top, empty = cells[0, 0, 0, 0, 0], cells[0, 0, 0, 1, 0], (20, 20, 20)
+  np.testing.assert_array_equal(cells[0, 1, 0, :, 0], [empty, empty])
   assert len({tuple(second), tuple(top), empty}) == 3
 
 

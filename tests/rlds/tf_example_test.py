@@ -13,7 +13,6 @@ from rrl_pipeline import types
 from rrl_pipeline.logs import reader
 from rrl_pipeline.rlds import encoding
 from rrl_pipeline.rlds import observations
-from rrl_pipeline.rlds import observations
 from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import tf_example

@@ -4,6 +4,8 @@ import collections
 import os
 import pathlib
 import pickle
+import sys
+import types
 
 import hypothesis
 from hypothesis import strategies as st
@@ -72,6 +74,36 @@ def test_the_checkpoint_of_a_jax_agent_is_read_without_jax():
   found = array_pickle.arrays(loaded['online_params'], 'a')
   assert found['params/Conv_0/kernel'].shape == (8, 8, 4, 2)
   assert found['params/Dense_1/bias'].dtype == np.float32
+
+
+@pytest.mark.parametrize('module, name', [
+    ('jax._src.device_array', 'reconstruct_device_array'),
+    ('jax._src.array', '_reconstruct_array'),
+])
+def test_arrays_of_jax_are_arrays(module, name, monkeypatch):
+  def reconstruct():
+    pass
+
+  reconstruct.__module__, reconstruct.__qualname__ = module, name
+  fake = types.ModuleType(module)
+  setattr(fake, name, reconstruct)
+  monkeypatch.setitem(sys.modules, module, fake)
+  array = np.arange(6, dtype=np.float32).reshape(2, 3)
+  aval_state = {'weak_type': False, 'named_shape': {}}
+  contents = pickle.dumps(
+      {'a': _Calls(reconstruct, *array.__reduce__(), aval_state)})
+  found = array_pickle.arrays(array_pickle.load(contents, 'a'), 'a')
+  np.testing.assert_array_equal(found['a'], array)
+
+
+@pytest.mark.parametrize('contents', [
+    # What FrozenDict.__reduce__ gives, and what pickle gives without it.
+    b'cflax.core.frozen_dict\nFrozenDict\n((Va\nI1\ndtR.',
+    b'\x80\x02cflax.core.frozen_dict\nFrozenDict\n)\x81N(V_dict\n(Va\nI1\nd'
+    b'V_hash\nNd\x86b.',
+])
+def test_frozen_dictionaries_are_dictionaries(contents):
+  assert array_pickle.load(contents, 'a') == {'a': 1}
 
 
 @pytest.mark.parametrize('protocol', range(6))
@@ -153,6 +185,7 @@ def test_an_array_that_does_not_fit_its_bytes_is_refused(state):
     # It changes what others share.
     b'\x80\x02cnumpy\ndtype\n}X\x08\x00\x00\x00__call__Nsb.',
     b'\x80\x02ccollections\nOrderedDict\n}X\x01\x00\x00\x00aNsb.',
+    b'\x80\x02cflax.core.frozen_dict\nFrozenDict\nN}X\x01\x00\x00\x00aNs\x86b.',
     b'\x80\x02\x82\x01.',
 ])
 def test_damage_is_one_line(contents):

@@ -172,9 +172,9 @@ def test_quantiles_and_atoms_are_told_by_their_number_or_by_the_user(tmp_path):
     return dopamine_checkpoint.read(
         _question(path, algorithm=algorithm)).network
 
-  assert read(200).algorithm == 'qr_dqn'
+  assert read(200).algorithm == 'quantile'
   assert read(200, 'c51').atoms.shape == (200,)
-  assert read(32, 'qr_dqn').algorithm == 'qr_dqn'
+  assert read(32, 'quantile').algorithm == 'quantile'
   for count, algorithm in ((1, 'c51'), (51, 'dqn'), (51, 'iqn')):
     with pytest.raises(ValueError, match=f'is not of {algorithm}'):
       read(count, algorithm)

@@ -9,6 +9,7 @@ from rrl_pipeline.agents import config as agent_config
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import balloon_config
 from rrl_pipeline.environments import balloon_policies
+from rrl_pipeline.environments import environment
 from rrl_pipeline.environments import factory
 from rrl_pipeline.replay import adders
 from rrl_pipeline.training import actor
@@ -21,7 +22,7 @@ _CONFIG = balloon_config.BalloonConfig()
 _STEPS = 200
 
 
-class _Balloon:
+class _Balloon(environment.Environment):
   """Its pressure depends on the episode and the step alone."""
 
   def __init__(self, config, seed):
@@ -32,6 +33,10 @@ class _Balloon:
 
   def action_spec(self):
     return specs.DiscreteArray(3)
+
+  @property
+  def action_meanings(self):
+    return balloon_policies.ACTION_MEANINGS
 
   def start_at_episode(self, episode):
     self._episode = episode

@@ -28,6 +28,15 @@ def test_means_are_taken_since_the_last_time():
   assert means.take()['loss'] == 7.0
 
 
+def test_what_only_some_steps_measured_is_the_mean_of_those():
+  means = learner_metrics.MeanMetrics()
+  for start, gap in ((0.0, None), (1.0, 3.0), (2.0, 5.0)):
+    means.add(_metrics(start)._replace(action_gap=gap))
+  taken = means.take()
+  assert taken['action_gap'] == 4.0 and taken['loss'] == 1.0
+  assert 'gradient_cosine' not in taken
+
+
 def test_a_stopwatch_adds_up_by_name():
   stopwatch = timing.Stopwatch()
   for name in ('a', 'b', 'a'):
