@@ -10,8 +10,7 @@ OFFLINE = 'offline'
 _DISTILLATION_WEIGHT = 'distillation_weight'
 _WEANED_AT = 'weaned_at'
 _MARGIN_WEIGHT = 'margin_weight'
-# Learners log these in every row, but at λ = 0 the teacher is not run and they
-# mean nothing.
+# Rows may hold these where no teacher was run, and there they mean nothing.
 _NEEDS_TEACHER = ('distillation_loss', 'teacher_agreement')
 
 
@@ -33,7 +32,11 @@ def points(
   """
   rows = [row for row in run.metrics[phase] if column in row]
   if column in _NEEDS_TEACHER:
-    rows = [row for row in rows if row.get(_DISTILLATION_WEIGHT) != 0]
+    rows = [
+        row
+        for row in rows
+        if row.get(_DISTILLATION_WEIGHT) != 0 or row.get(_MARGIN_WEIGHT)
+    ]
   if phase == OFFLINE:
     positions = [row.get('learner_steps', row['step']) for row in rows]
   else:

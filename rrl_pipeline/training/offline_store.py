@@ -36,6 +36,7 @@ def open_source(
     config: config_lib.OfflineConfig,
     directory: str | os.PathLike,
     seed: int,
+    asks_teacher: bool = True,
 ) -> transition_source.TransitionSource:
   """Makes the datasets ready to be sampled, the teacher's values beside them.
 
@@ -48,6 +49,8 @@ def open_source(
     config: where frames are kept, and the weights of the mixture.
     directory: of the stage, where the teacher's values are kept.
     seed: of the order in which a pool takes episodes.
+    asks_teacher: whether the teacher's values are needed where the datasets
+      do not have them.
 
   Raises:
     ValueError: if a dataset cannot be used, or does not fit.
@@ -69,6 +72,7 @@ def open_source(
               weight * config.max_memory_gib * 2**30,
               weight * batch_size / config.draws_per_row,
               seeding.derive(seed, 'pool', str(i)),
+              asks_teacher,
           )
       )
       continue
@@ -79,8 +83,9 @@ def open_source(
       )
     else:
       store = _fill_store(dataset, teacher.num_actions, environment_config)
-    place = directory if len(datasets) == 1 else directory / f'dataset_{i}'
-    annotate(store, teacher, dataset.teacher_sha256, place)
+    if asks_teacher:
+      place = directory if len(datasets) == 1 else directory / f'dataset_{i}'
+      annotate(store, teacher, dataset.teacher_sha256, place)
     sources.append(store)
   return mixture.Mixture(sources, weights) if len(sources) > 1 else sources[0]
 
@@ -147,9 +152,10 @@ def _open_pool(
     num_bytes: float,
     rows_per_batch: float,
     seed: int,
+    asks_teacher: bool,
 ) -> rolling_pool.RollingPool:
-  is_annotated = dataset.teacher_sha256 == teacher.sha256
-  if not is_annotated:
+  asks_teacher = asks_teacher and dataset.teacher_sha256 != teacher.sha256
+  if asks_teacher:
     _warn_of_other_teacher(dataset.teacher_sha256, teacher)
   return rolling_pool.RollingPool(
       dataset.lengths,
@@ -158,7 +164,7 @@ def _open_pool(
       rows_per_batch,
       environment_config.stack_size,
       seed,
-      None if is_annotated else _asking(teacher.load()),
+      _asking(teacher.load()) if asks_teacher else None,
       environment_config.reward_limit,
   )
 

@@ -197,15 +197,15 @@ def _make_learner(
   """A learner with the network that its method begins with."""
   learner = task.learner(agent, agent_config, teacher.description.kind)
   if agent_config.initial_network == 'teacher':
+    loaded = teacher.load()
     try:
-      teacher.load().copy_network_to(learner.network)
+      loaded.copy_network_to(learner.network)
     except ValueError as error:
       build = teacher.description.lineage.get('network', 'not said there')
       raise ValueError(
           f'Agent {agent!r} begins with the network of its teacher, but its own'
           ' is built differently; give the settings of --set network.… that the'
           f" lineage in the teacher's bundle.json has: {build}."
-          f' ({error})'
       ) from error
     learner.synchronise_target()
   return learner
@@ -274,6 +274,7 @@ def _open_data(
         config,
         directory,
         task.seed,
+        agent_config.learns_from_teacher,
     )
   if agent_config.switch.replay == 'logs' and datasets:
     newest = teacher_data.newest_episodes(

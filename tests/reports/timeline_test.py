@@ -48,6 +48,32 @@ def test_weaning_is_where_the_weight_is_first_zero(root):
   assert timeline.last_distillation_weight(run) == 0
 
 
+def test_the_weight_of_the_margin_counts_too(root):
+  run = _write(
+      root,
+      'step,frames,distillation_weight,margin_weight\n'
+      '1,40,0.0,1.0\n2,80,0.0,0.5\n3,120,0.0,0.0\n',
+  )
+  assert timeline.weaning_frames(run) == 120
+
+
+def test_a_log_may_say_where_the_teacher_left(root):
+  run = _write(
+      root,
+      'step,frames,distillation_weight,margin_weight,teacher_agreement,weaned_at'
+      '\n1,40,0.0,1.0,0.5,\n2,80,0.0,0.0,,18\n3,120,0.0,0.0,,18\n',
+  )
+  assert timeline.weaning_frames(run) == 18 * run.frame_skip == 72
+  # The teacher was asked for the margin.
+  x, y = timeline.points(run, 'student', 'teacher_agreement')
+  assert (x.tolist(), y.tolist()) == ([40], [0.5])
+
+
+def test_a_student_that_never_had_a_teacher_is_not_weaned(root):
+  run = _write(root, 'step,frames,distillation_weight\n1,40,0\n2,80,0\n')
+  assert timeline.weaning_frames(run) is None
+
+
 def test_a_student_may_be_guided_to_the_end(root):
   run = _write(
       root, 'step,frames,distillation_weight\n1,40,3.0\n2,80,0.25\n'

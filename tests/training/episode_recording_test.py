@@ -93,7 +93,7 @@ def test_recording_does_not_change_the_training(recorded, tmp_path):
   for name in ('evaluations.jsonl', 'metrics.csv'):
     assert (tmp_path / name).read_text() == (directory / name).read_text()
   found, expected = (
-      t._learner.store.rows(t._learner.store.oldest, t._learner.store.num_added)
+      t._replay.store.rows(t._replay.store.oldest, t._replay.store.num_added)
       for t in (plain, trainer)
   )
   for column, wanted in zip(found, expected):
