@@ -176,7 +176,7 @@ METHODS = {
     ),
     # A fifth of dqn_nature.gin's 2.5e-4, as in the paper's figure.
     'fine_tuning_rmsprop': Method(
-        "Control: fine-tuning by Nature DQN's optimiser, at a fifth of its rate.",
+        "Control: fine-tuning by Nature DQN's RMSProp, at a fifth of its rate.",
         dataclasses.replace(
             _RELOADED,
             optimizer=optimizer_config.RmspropConfig(),
@@ -186,10 +186,10 @@ METHODS = {
         learns_offline=False,
     ),
     # Beyond the paper.
-    # WSRL (Zhou et al., ICLR 2025): no data is kept; a warm-up of 5,000 steps
-    # by the pre-trained policy, then updates at the rate and with the moments
-    # of the offline stage, which pre-training alone does not survive. Its
-    # critics are an ensemble and updated more often; this student is one DQN.
+    # WSRL (Zhou et al., ICLR 2025): no data is kept; 5,000 steps are played by
+    # the pre-trained policy, and then updates go on at the rate and with the
+    # moments of the offline stage. Its critics are an ensemble that is updated
+    # several times per step; this student is one DQN.
     'warm_start': Method(
         'CQL offline; its policy fills the replay before the first update.',
         dataclasses.replace(

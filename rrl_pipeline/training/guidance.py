@@ -52,8 +52,8 @@ def warn_of_weak_teacher(
   """
   if random_return is not None and mean_return <= random_return:
     print(
-        f"warning: the teacher's mean return {mean_return:g} is not above random"
-        f' play ({random_return:g}): a student that it guides online will be'
+        f"warning: the teacher's mean return {mean_return:g} is not above"
+        f' random play ({random_return:g}): a student that it guides online will be'
         ' refused; use a better teacher, or evaluate it over more episodes',
         file=sys.stderr,
     )

@@ -141,7 +141,11 @@ class OnlineReplay:
 
     Args:
       num_added: None for as it was when the stage began.
+
+    Raises:
+      ValueError: if the copy on disk does not go with that number.
     """
+    begins = num_added is None
     if num_added is None:
       num_added = self.num_initial
     if num_added - self._capacity < self.num_initial:
@@ -149,7 +153,9 @@ class OnlineReplay:
     self._row_log.restore(self.store, num_added)
     self._oldest_kept = self.store.oldest
     if self._sampler is not None:
-      self._restore_priorities(num_added)
+      self._drop_priorities_after(num_added)
+      if not begins:
+        self._restore_priorities(num_added)
 
   def _fill(self) -> None:
     """Adds the teacher's newest episodes."""
@@ -170,15 +176,21 @@ class OnlineReplay:
     for number in self._priority_numbers()[:-_KEPT_PRIORITIES]:
       (self._priorities / f'{number}.npz').unlink()
 
-  def _restore_priorities(self, num_added: int) -> None:
+  def _drop_priorities_after(self, num_added: int) -> None:
+    """Removes what was written after the checkpoint that is resumed from."""
     for number in self._priority_numbers():
       if number > num_added:
-        # Written after the checkpoint that is being resumed from.
         (self._priorities / f'{number}.npz').unlink()
+
+  def _restore_priorities(self, num_added: int) -> None:
     path = self._priorities / f'{num_added}.npz'
-    if path.exists():
-      with np.load(path, allow_pickle=False) as state:
-        self._sampler.restore(state)
+    if not path.exists():
+      raise ValueError(
+          f'{self._priorities} holds no priorities of the {num_added} rows that'
+          ' the checkpoint needs. Remove the stage to start it afresh.'
+      )
+    with np.load(path, allow_pickle=False) as state:
+      self._sampler.restore(state)
 
   def _priority_numbers(self) -> list[int]:
     return sorted(int(path.stem) for path in self._priorities.glob('*.npz'))

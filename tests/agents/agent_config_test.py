@@ -25,7 +25,8 @@ def test_qdagger_has_the_papers_settings():
 
 
 def test_tabula_rasa_is_the_same_student_without_a_teacher():
-  student, alone = methods.METHODS['qdagger'].agent, methods.METHODS['tabula_rasa'].agent
+  student = methods.METHODS['qdagger'].agent
+  alone = methods.METHODS['tabula_rasa'].agent
   assert alone.distillation_weight == 0
   assert alone.learning_rate == alone.weaned_learning_rate == 6.25e-5
   assert (alone.epsilon_start, alone.epsilon_decay_steps) == (1.0, 50_000)

@@ -53,7 +53,8 @@ def test_method_has_the_numbers_of_its_source(name):
   assert agent.target_update_period == 2_000
   assert agent.replay_capacity == 1_000_000
   assert agent.switch.target == 'copied'
-  assert agent.epsilon_decay_steps == (50_000 if agent.epsilon_start == 1 else 0)
+  decays = agent.epsilon_start == 1
+  assert agent.epsilon_decay_steps == (50_000 if decays else 0)
   assert method.summary.endswith('.') and len(method.summary) < 80
 
 
@@ -84,7 +85,8 @@ def test_rows_say_what_is_their_own():
   assert not table['rehearsal'].rehearsal.exact
   assert table['symmetric_sampling'].rehearsal.ratio == 0.5
   assert table['symmetric_sampling'].rehearsal.exact
-  assert table['dqfd'].margin == 1 and table['dqfd'].margin_form == 'elementwise'
+  assert table['dqfd'].margin == 1
+  assert table['dqfd'].margin_form == 'elementwise'
   # A fresh Adam at a tenth of the rate from the first online step on.
   assert table['pretraining'].switch.optimizer == 'fresh'
   assert table['pretraining'].weaning.steps == 0

@@ -139,6 +139,9 @@ def test_priorities_come_back_with_the_rows(tmp_path):
   )
   # What was written after the checkpoint is gone.
   assert [p.name for p in (tmp_path / 'priorities').iterdir()] == ['45.npz']
+  (tmp_path / 'priorities' / '45.npz').unlink()
+  with pytest.raises(ValueError, match='no priorities of the 45 rows that'):
+    _replay(tmp_path, _BY_PRIORITY).restore(45)
 
 
 def test_uniform_draws_have_neither_weights_nor_numbers(tmp_path):

@@ -73,6 +73,21 @@ def test_a_bundle_of_another_environment_is_refused_before_it_is_copied(
   assert not (tmp_path / 'bundle').exists()
 
 
+def test_a_teacher_no_better_than_random_play_is_pointed_out_at_once(
+    given, tmp_path, capsys
+):
+  _obtain(tmp_path / 'good', bundle=str(given))
+  assert 'warning' not in capsys.readouterr().err
+  weak = shutil.copytree(given, tmp_path / 'weak')
+  note = weak / 'bundle.json'
+  content = json.loads(note.read_text())
+  note.write_text(json.dumps(content | {'score': {'mean_return': -21.0}}))
+  _obtain(tmp_path / 'bad', bundle=str(weak))
+  assert '-21 is not above random play (-20.7)' in capsys.readouterr().err
+  with pytest.raises(ValueError, match='not above random play'):
+    teacher.guidance(tmp_path / 'bad', _ENVIRONMENT)
+
+
 def test_a_bundle_that_is_nowhere_is_named(tmp_path):
   with pytest.raises(
       ValueError, match="no teacher 'pong_dqm': neither .* folder of a bundle"
@@ -96,8 +111,8 @@ def test_a_score_says_how_it_came_about():
 
 
 _AGENT = dataclasses.replace(
-    methods.METHODS['tabula_rasa'].agent, min_replay_steps=20, replay_capacity=40,
-    batch_size=4, update_period=2,
+    methods.METHODS['tabula_rasa'].agent, min_replay_steps=20,
+    replay_capacity=40, batch_size=4, update_period=2,
 )
 _ONLINE = config_lib.OnlineConfig(
     num_actor_steps=60, evaluation_period=60, checkpoint_period=30,
