@@ -55,4 +55,4 @@ demo: install
 	.venv/bin/python launch/launch.py --preset=pong_quick --stage=all
 
 test: install
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses=auto --dist=loadfile
