@@ -27,8 +27,6 @@ from rrl_pipeline.launch import suites
 from rrl_pipeline.launch import user_errors
 
 _FAILED = 1
-_USER_ERROR = 2
-_INTERRUPTED = 130
 
 _EXAMPLES = """\
   # What it would do, and how long that would take:
@@ -94,17 +92,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     which is one line on standard error; 130 after Ctrl-C.
   """
   argv = list(sys.argv if argv is None else argv)
-  try:
-    return _main(argv)
-  except KeyboardInterrupt:
-    print('interrupted; the same command goes on from here', file=sys.stderr)
-    return _INTERRUPTED
-  except Exception as error:
-    message = user_errors.message(error)
-    if message is None:
-      raise
-    print(f'error: {" ".join(message.split())}', file=sys.stderr)
-    return _USER_ERROR
+  return user_errors.run(lambda: _main(argv))
 
 
 def _main(argv: Sequence[str]) -> int:

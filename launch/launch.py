@@ -24,8 +24,6 @@ from rrl_pipeline.launch import run_config
 from rrl_pipeline.launch import user_errors
 
 _ALL = 'all'
-_USER_ERROR = 2
-_INTERRUPTED = 130
 
 _EXAMPLES = """\
   # All of it, in runs/pong_quick_seed0:
@@ -102,17 +100,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     after Ctrl-C.
   """
   argv = list(sys.argv if argv is None else argv)
-  try:
-    return _main(argv)
-  except KeyboardInterrupt:
-    print('interrupted; the same command goes on from here', file=sys.stderr)
-    return _INTERRUPTED
-  except Exception as error:
-    message = user_errors.message(error)
-    if message is None:
-      raise
-    print(f'error: {" ".join(message.split())}', file=sys.stderr)
-    return _USER_ERROR
+  return user_errors.run(lambda: _main(argv))
 
 
 def _main(argv: Sequence[str]) -> int:

@@ -18,8 +18,6 @@ from typing import Optional, Sequence
 
 from rrl_pipeline.launch import user_errors
 
-_USER_ERROR = 2
-_INTERRUPTED = 130
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -102,18 +100,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
   """
   flags = _make_parser().parse_args(argv)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  try:
+
+  def program() -> int:
     print(_run(flags))
-  except KeyboardInterrupt:
-    print('interrupted; the same command may be given again', file=sys.stderr)
-    return _INTERRUPTED
-  except Exception as error:
-    message = user_errors.message(error)
-    if message is None:
-      raise
-    print(f'error: {" ".join(message.split())}', file=sys.stderr)
-    return _USER_ERROR
-  return 0
+    return 0
+
+  return user_errors.run(
+      program, 'interrupted; the same command may be given again'
+  )
 
 
 if __name__ == '__main__':

@@ -18,8 +18,6 @@ from typing import Iterator, Optional, Sequence
 
 from rrl_pipeline.launch import user_errors
 
-_USER_ERROR = 2
-_INTERRUPTED = 130
 _AUTO = 'auto'
 # Those of teachers/foreign_formats.py and teachers/foreign_network.py, which
 # import TensorFlow: --help shall not wait for it.
@@ -134,19 +132,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
   argv = sys.argv[1:] if argv is None else argv
   flags = _make_parser().parse_args(argv)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  try:
+
+  def program() -> int:
     for line in flags.run(flags, shlex.join(['rrl-teacher', *argv])):
       print(line, flush=True)
-  except KeyboardInterrupt:
-    print('interrupted; the same command may be given again', file=sys.stderr)
-    return _INTERRUPTED
-  except Exception as error:
-    message = user_errors.message(error)
-    if message is None:
-      raise
-    print(f'error: {" ".join(message.split())}', file=sys.stderr)
-    return _USER_ERROR
-  return 0
+    return 0
+
+  return user_errors.run(
+      program, 'interrupted; the same command may be given again'
+  )
 
 
 if __name__ == '__main__':

@@ -2,7 +2,8 @@
 
 import dis
 import errno
-from typing import Optional
+import sys
+from typing import Callable, Optional
 
 from absl import flags
 
@@ -15,6 +16,35 @@ _MACHINE_ERRORS = (
     errno.EPERM,
     errno.EROFS,
 )
+
+
+_USER_ERROR = 2
+_INTERRUPTED = 130
+GOES_ON = 'interrupted; the same command goes on from here'
+
+
+def run(program: Callable[[], int], when_interrupted: str = GOES_ON) -> int:
+  """Runs a program and returns its exit code.
+
+  Args:
+    program: returns the exit code where nothing goes wrong.
+    when_interrupted: what is said after Ctrl-C.
+
+  Returns:
+    The program's; 2 after an error of the user, which is one line on standard
+    error; 130 after Ctrl-C.
+  """
+  try:
+    return program()
+  except KeyboardInterrupt:
+    print(when_interrupted, file=sys.stderr)
+    return _INTERRUPTED
+  except Exception as error:
+    text = message(error)
+    if text is None:
+      raise
+    print(f'error: {" ".join(text.split())}', file=sys.stderr)
+    return _USER_ERROR
 
 
 def message(error: Exception) -> Optional[str]:

@@ -11,6 +11,7 @@ from typing import Any, Mapping, Sequence
 
 import numpy as np
 
+from rrl_pipeline import run_directory
 from rrl_pipeline import types
 from rrl_pipeline.environments import balloon_config
 from rrl_pipeline.environments import balloon_flights
@@ -22,6 +23,8 @@ from rrl_pipeline.training import rollouts
 from rrl_pipeline.training import seeding
 from rrl_pipeline.training import students
 
+# Says which bundles flew, by their SHA-256.
+_PILOTS = 'pilots.json'
 _TEACHER = 'teacher'
 _STATION_SEEKER = 'station_seeker'
 
@@ -117,8 +120,16 @@ def _fly(
 ) -> None:
   """Flies the first seeds of the suites: 100 are the suite `small`.
 
-  Flights that are in the stage's file are not flown again.
+  Flights that these agents have flown in an earlier attempt are not repeated.
   """
+  identity = {
+      name: bundle.read(path).sha256
+      for name, path in {**bundles, _TEACHER: teacher}.items()
+  }
+  note = directory / _PILOTS
+  if not note.exists() or run_directory.read_json(note) != identity:
+    (directory / balloon_flights.SCORES).unlink(missing_ok=True)
+    run_directory.write_json(note, identity)
   names = {
       **{agent: os.fspath(path) for agent, path in bundles.items()},
       _TEACHER: os.fspath(teacher),
