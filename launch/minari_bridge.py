@@ -19,7 +19,6 @@ from typing import Optional, Sequence
 from rrl_pipeline.launch import user_errors
 
 
-
 def _make_parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
       prog='rrl-minari',

@@ -3,8 +3,8 @@
 A flight, with its winds, start, date and place, follows from one number, BLE's
 seed. The suites on which agents are compared are the seeds below 10,000, so
 what an agent is trained on must have no part in them: the flights of a
-`BalloonConfig` are drawn from the seeds above, and only a `BalloonSuiteConfig`,
-which no settings can name, flies those of the suites.
+`BalloonConfig` are drawn from the seeds above. Evaluation flies the suites
+without one (training/balloon_evaluation.py).
 """
 
 import dataclasses
@@ -54,24 +54,3 @@ class BalloonConfig:
     sequence = np.random.SeedSequence([seed, episode])
     drawn = int(sequence.generate_state(1, np.uint64)[0])
     return SUITE_SEEDS + drawn % (_SEEDS - SUITE_SEEDS)
-
-  @property
-  def suite(self) -> 'BalloonSuiteConfig':
-    """The same flights' settings for evaluation."""
-    return BalloonSuiteConfig(max_episode_steps=self.max_episode_steps)
-
-
-@dataclasses.dataclass(frozen=True)
-class BalloonSuiteConfig(BalloonConfig):
-  """Flights to evaluate on: episode n is the flight of BLE's seed n."""
-
-  def flight_seed(self, seed: int, episode: int) -> int:
-    """The number of the episode, whatever the environment's seed.
-
-    Raises:
-      ValueError: no suite has such a seed.
-    """
-    if not 0 <= episode < SUITE_SEEDS:
-      raise ValueError(
-          f'the suites have the seeds 0 to {SUITE_SEEDS - 1}, got {episode}')
-    return episode

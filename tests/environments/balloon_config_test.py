@@ -7,7 +7,6 @@ import hypothesis
 from hypothesis import strategies as st
 import pytest
 
-from rrl_pipeline import settings
 from rrl_pipeline.environments import balloon_config
 
 _NUMBERS = st.integers(0, 2**40)
@@ -38,22 +37,6 @@ def test_flights_differ_and_are_always_the_same():
   # Recorded data sets name these.
   assert [config.flight_seed(0, episode) for episode in range(3)] == [
       1421978654, 1848172260, 88639919]
-
-
-def test_an_episode_of_a_suite_is_the_flight_of_its_number():
-  suite = balloon_config.BalloonConfig(max_episode_steps=5).suite
-  assert suite.max_episode_steps == 5
-  for number in (0, 99, 9_999):
-    assert suite.flight_seed(3, number) == number
-  for number in (-1, 10_000):
-    with pytest.raises(ValueError, match='seeds 0 to 9999'):
-      suite.flight_seed(3, number)
-
-
-def test_no_settings_name_a_suite():
-  config = balloon_config.BalloonConfig
-  value = settings.to_json_value(config().suite)
-  assert type(settings.from_json_value(config, value)) is config
 
 
 def test_a_flight_has_a_step():

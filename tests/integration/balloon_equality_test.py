@@ -55,13 +55,14 @@ def test_a_flight_is_the_same_to_the_last_bit(seed, steps, monkeypatch):
 
 
 def test_a_flight_in_another_process_is_the_same():
-  suite = balloon_config.BalloonConfig(max_episode_steps=6).suite
+  config = balloon_config.BalloonConfig(max_episode_steps=6)
   actions = (0, 0, 2, 1, 0, 2)
-  with parallel.ParallelEnvironments(suite, 0, 2, num_workers=1) as pool:
+  with parallel.ParallelEnvironments(config, 0, 2, num_workers=1) as pool:
     timesteps = [pool.reset([3, 11])]
     timesteps += [pool.step([action] * 2) for action in actions]
     flights = pool.read('flight')
-  for number, seed in enumerate((3, 11)):
+  for number, episode in enumerate((3, 11)):
+    seed = config.flight_seed(0, episode)
     observations, rewards, states = _fly(balloon.simulator(), seed, actions)
     np.testing.assert_array_equal(
         observations, [t.observation[number] for t in timesteps])
