@@ -159,14 +159,17 @@ def _progress(address: str, agent: str, total: int) -> Iterator[None]:
 
     try:
       link = role_link.RoleLink(address)
-      shown = _actor_steps(link, ended)
+      while (counters := link.counters()) is None:
+        if ended.wait(_REFRESH_SECONDS):
+          return
+      shown = int(counters.actor_steps)
       with progress.progress(
           total, shown, f'{_STAGE} {agent}', 'steps'
       ) as display:
         while not ended.wait(_REFRESH_SECONDS):
-          steps = _actor_steps(link, ended)
-          display.update(steps - shown)
-          shown = steps
+          counters = link.counters() or counters
+          display.update(int(counters.actor_steps) - shown)
+          shown = int(counters.actor_steps)
     except role_link.UnreachableError:
       pass  # The supervisor says why.
 
@@ -177,11 +180,3 @@ def _progress(address: str, agent: str, total: int) -> Iterator[None]:
   finally:
     ended.set()
     thread.join(2 * _REFRESH_SECONDS)
-
-
-def _actor_steps(link, ended: threading.Event) -> int:
-  """The learner's count, once it has one."""
-  counters = None
-  while counters is None and not ended.wait(_REFRESH_SECONDS):
-    counters = link.counters()
-  return 0 if counters is None else int(counters.actor_steps)

@@ -16,7 +16,7 @@ _MAX_FAILURES = 3
 _FAILURE_SECONDS = 600.0
 _LAST_LINES = 5
 # For those that were waiting for the end; and for a learner's checkpoint.
-_LEAVE_SECONDS = 10.0
+_LEAVE_SECONDS = 3.0
 STOP_SECONDS = 60.0
 _KILL_SECONDS = 5.0
 

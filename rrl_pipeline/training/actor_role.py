@@ -64,16 +64,11 @@ def act(
   # An actor that is started anew plays other episodes than before it died: no
   # episode is shorter than a step.
   actor.episode = int(state.actor_steps)
-  steps = 0
-  while True:
-    if steps % _PULL_PERIOD == 0:
-      counters = link.counters()
-      if counters is not None:
-        if counters.is_finished:
-          break
-        if counters.learner_steps != state.learner_steps:
-          state = link.update_policy(network.variables)
-          adder.learner_steps = state.learner_steps
+  while not link.is_finished:
+    counters = link.counters()
+    if counters and counters.learner_steps != state.learner_steps:
+      state = link.update_policy(network.variables)
+      adder.learner_steps = state.learner_steps
     actor.horizon = int(state.horizon)
-    actor.step(int(state.actor_steps), bool(state.asks_teacher))
-    steps += 1
+    for _ in range(_PULL_PERIOD):
+      actor.step(int(state.actor_steps), bool(state.asks_teacher))

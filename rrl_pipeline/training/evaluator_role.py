@@ -33,11 +33,9 @@ def evaluate(
   """
   policy = acting.GreedyPolicy(network)
   done = 0
-  while True:
+  while not link.is_finished:
     counters = link.counters()
     if counters is None or counters.offer in (0, done):
-      if counters is not None and counters.is_finished:
-        return
       time.sleep(_POLL_SECONDS)
       continue
     state = link.update_offer(network.variables)

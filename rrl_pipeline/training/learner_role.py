@@ -140,7 +140,8 @@ class LearnerRole:
           request.stop()
         time.sleep(_TICK_SECONDS)
         self._tick()
-    link.push_counters(self._counters()._replace(is_finished=True))
+    link.push_counters(self._counters())
+    link.finish()
 
   def _read(self) -> None:
     rows = self._link.read_steps(_MAX_ROWS_AT_ONCE)
@@ -153,6 +154,8 @@ class LearnerRole:
 
   def _take(self, row: actor_rows.ActorRow) -> None:
     """Takes one row, and learns and evaluates if it is time to."""
+    if self._lacks_teacher_values(row):
+      return
     before = self._pieces.num_given
     for piece in self._pieces.add(row):
       self._replay.store.extend(piece)
@@ -177,6 +180,17 @@ class LearnerRole:
               [variable.numpy() for variable in self._variables()],
           )
       )
+
+  def _lacks_teacher_values(self, row: actor_rows.ActorRow) -> bool:
+    """Whether it is from before this learner went back to a checkpoint.
+
+    The learner before it may have had no more need of the teacher.
+    """
+    return (
+        not row.is_last
+        and self._learner.asks_teacher(self.actor_steps)
+        and not row.teacher_values.any()
+    )
 
   def _follow_episode(self, row: actor_rows.ActorRow) -> None:
     """Keeps the rewards of the actor's episode, and what came of them."""

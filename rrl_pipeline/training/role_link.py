@@ -1,18 +1,20 @@
 """What the roles of a distributed run say to each other, through one server.
 
 The Reverb server holds, besides the queue of steps, tables of one item each,
-which TF-Agents' variable container reads and writes: the learner's weights with
-the state that actors need, the weights that are to be evaluated, and counters.
-A last table takes the evaluator's records to the learner.
+the learner's weights with the state that actors need, the weights that are to
+be evaluated, counters, and the word that all is done. TF-Agents' variable
+container carries the weights. A last table takes the evaluator's records to the
+learner.
 """
 
+import functools
+import socket
 import time
-from typing import NamedTuple, Optional, Sequence
+from typing import Any, NamedTuple, Optional, Sequence
 
 import numpy as np
 import reverb
 import tensorflow as tf
-from tf_agents.experimental.distributed import reverb_variable_container
 
 from rrl_pipeline import types
 from rrl_pipeline.environments import environment as environment_lib
@@ -20,7 +22,7 @@ from rrl_pipeline.replay import actor_rows
 from rrl_pipeline.replay import tables
 
 _COUNTERS, _POLICY, _OFFER = 'counters', 'policy', 'offer'
-_RECORDS = 'records'
+_RECORDS, _END = 'records', 'end'
 _MAX_RECORDS = 100
 _CALL_SECONDS = 10
 # A learner that is started anew takes less, and so does a server.
@@ -39,13 +41,11 @@ class Counters(NamedTuple):
     learner_steps: int64, its updates.
     offer: int64, a number of the weights that wait for an evaluation; 0 if none
       do.
-    is_finished: bool, whether nothing remains to be done for anybody.
   """
 
   actor_steps: int
   learner_steps: int
-  offer: int = 0
-  is_finished: bool = False
+  offer: int
 
 
 class PolicyState(NamedTuple):
@@ -69,9 +69,7 @@ class _Policy(NamedTuple):
   weights: tuple
 
 
-_COUNTERS_SIGNATURE = Counters(
-    *(tf.TensorSpec((), dtype) for dtype in (*[np.int64] * 3, np.bool_))
-)
+_COUNTERS_SIGNATURE = Counters(*[tf.TensorSpec((), np.int64)] * 3)
 _STATE_SIGNATURE = PolicyState(
     *(
         tf.TensorSpec((), dtype)
@@ -104,6 +102,7 @@ def make_server(
           _table_of_one(_COUNTERS, _COUNTERS_SIGNATURE),
           _table_of_one(_POLICY, policy),
           _table_of_one(_OFFER, policy),
+          _table_of_one(_END, tf.TensorSpec((), np.bool_)),
           reverb.Table.queue(
               _RECORDS, _MAX_RECORDS, signature=tf.TensorSpec([None], np.uint8)
           ),
@@ -136,11 +135,9 @@ class RoleLink:
       UnreachableError: if it does not for two minutes.
     """
     self.address = address
+    self._wait_for_port()
     self.client = reverb.Client(address)
     self.sizes()
-    self._container = reverb_variable_container.ReverbVariableContainer(
-        address, (_COUNTERS, _POLICY, _OFFER)
-    )
 
   def sizes(self) -> dict[str, int]:
     """Items in each table.
@@ -155,11 +152,7 @@ class RoleLink:
         return {n: info.current_size for n, info in tables_info.items()}
       except (reverb.errors.DeadlineExceededError, RuntimeError) as error:
         if time.monotonic() > deadline:
-          raise UnreachableError(
-              f'the replay server at {self.address} has not answered for'
-              f' {_PATIENCE_SECONDS:.0f} s; is it running, and may this machine'
-              ' connect to it?'
-          ) from error
+          raise self._unreachable() from error
         time.sleep(1)
 
   @property
@@ -167,14 +160,27 @@ class RoleLink:
     """Whether the learner has given weights; a new server has none."""
     return bool(self.sizes()[_POLICY])
 
+  @property
+  def is_finished(self) -> bool:
+    """Whether nothing remains to be done for anybody."""
+    return bool(self.sizes()[_END])
+
+  def finish(self) -> None:
+    """Says that nothing remains to be done."""
+    self.client.insert([np.bool_(True)], {_END: 1.0})
+
   def push_counters(self, counters: Counters) -> None:
-    self._container.push(_tensors(counters, _COUNTERS_SIGNATURE), _COUNTERS)
+    """Replaces the counters."""
+    self.client.insert(
+        [np.int64(value) for value in counters], {_COUNTERS: 1.0}
+    )
 
   def counters(self) -> Optional[Counters]:
     """The latest; None if the learner has given none yet."""
     if not self.sizes()[_COUNTERS]:
       return None
-    return Counters(*(v.numpy() for v in self._container.pull(_COUNTERS)))
+    (sample,) = self.client.sample(_COUNTERS, emit_timesteps=False)
+    return Counters(*(int(np.squeeze(value)) for value in sample.data))
 
   def push_policy(
       self, state: PolicyState, weights: Sequence[np.ndarray | tf.Variable]
@@ -223,6 +229,41 @@ class RoleLink:
         [types.EvaluationRecord.from_json(line) for line in text.split('\n')]
         for text in texts
     ]
+
+  @functools.cached_property
+  def _container(self) -> Any:
+    # Imported here: it takes seconds, and not everybody needs weights.
+    from tf_agents.experimental.distributed import reverb_variable_container
+
+    return reverb_variable_container.ReverbVariableContainer(
+        self.address, (_POLICY, _OFFER)
+    )
+
+  def _wait_for_port(self) -> None:
+    """Waits until a connection is accepted.
+
+    A client that tried in vain before would wait longer and longer until it
+    tried again.
+    """
+    host, _, port = self.address.rpartition(':')
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+      try:
+        socket.create_connection(
+            (host.strip('[]'), int(port)), _CALL_SECONDS
+        ).close()
+        return
+      except OSError as error:
+        if time.monotonic() > deadline:
+          raise self._unreachable() from error
+        time.sleep(0.1)
+
+  def _unreachable(self) -> UnreachableError:
+    return UnreachableError(
+        f'the replay server at {self.address} has not answered for'
+        f' {_PATIENCE_SECONDS:.0f} s; is it running, and may this machine'
+        ' connect to it?'
+    )
 
   def _push(self, table: str, state: PolicyState, weights: Sequence) -> None:
     values = _Policy(

@@ -38,10 +38,7 @@ def serve(
   )
   print(f'replay: port {port}, on all addresses of this machine', flush=True)
   link = role_link.RoleLink(f'localhost:{port}')
-  while True:
-    counters = link.counters()
-    if counters is not None and counters.is_finished:
-      break
+  while not link.is_finished:
     time.sleep(_WATCH_SECONDS)
   time.sleep(_LINGER_SECONDS)
   server.stop()
@@ -141,14 +138,12 @@ def _leave_with_learner(link: role_link.RoleLink) -> None:
   """
 
   def watch():
-    while True:
-      try:
-        counters = link.counters()
-      except role_link.UnreachableError as error:
-        print(f'error: {error}', file=sys.stderr, flush=True)
-        os._exit(1)
-      if counters is not None and counters.is_finished:
-        os._exit(0)
-      time.sleep(_WATCH_SECONDS)
+    try:
+      while not link.is_finished:
+        time.sleep(_WATCH_SECONDS)
+    except role_link.UnreachableError as error:
+      print(f'error: {error}', file=sys.stderr, flush=True)
+      os._exit(1)
+    os._exit(0)
 
   threading.Thread(target=watch, name='watch', daemon=True).start()

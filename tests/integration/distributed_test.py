@@ -8,7 +8,6 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
+from rrl_pipeline import run_directory
 from rrl_pipeline.agents import algorithm_config
 from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import atari
@@ -205,23 +205,43 @@ def _assert_complete(run: _Run, run_dir: pathlib.Path) -> None:
   assert (run.agent / 'bundle').is_dir()
 
 
-def test_two_actors_train_one_student(run_dir):
+def test_a_run_of_two_actors_is_stopped_killed_and_completed(run_dir):
   run = _Run(run_dir)
   run.wait_until(run.checkpoints)
+  reached = run.checkpoints()[-1]
   processes = run.descendants()
-  assert len(processes) >= len(_ROLES)
-  # A second learner would write to the same files.
-  second = subprocess.run(
-      [*_command_line(run.role('learner'))], cwd=_ROOT, capture_output=True,
-      text=True, timeout=_TIMEOUT, check=False,
-  )
-  assert second.returncode == 2 and 'another process works in' in second.stderr
+  run.program.terminate()
+  assert run.wait() == 0, run.output()
+  assert 'stopped; the same command goes on' in run.output()
+  _assert_gone(processes)
+  assert not (run_dir / 'online' / 'DONE.json').exists()
+  stopped_at = run.checkpoints()[-1]
+  # It is that of the moment: regular ones are just over 100 steps apart.
+  assert reached <= stopped_at < _STEPS
+
+  run = _Run(run_dir)
+  run.wait_until(lambda: run.checkpoints()[-1] > stopped_at)
+  processes = run.descendants()
+  run.program.kill()
+  run.wait()
+  _assert_gone(processes)
+
+  run = _Run(run_dir)
+  processes = run.descendants()
   assert run.wait() == 0, run.output()
   _assert_complete(run, run_dir)
   _assert_gone(processes)
   assert f'{_STEPS}/{_STEPS}' in run.output()
   for role in _ROLES:
     assert (run.agent / 'logs' / f'{role}.log').exists()
+
+
+def test_a_second_learner_is_refused(run_dir):
+  with run_directory.RunDirectory(run_dir / 'online' / 'student').lock():
+    learner = _Run(run_dir, '--role=learner', '--replay_address=localhost:1')
+    assert learner.wait() == 2
+  assert 'error: another process works in' in learner.output()
+  assert f'pid {os.getpid()}' in learner.output()
 
 
 def test_each_role_may_be_killed(run_dir):
