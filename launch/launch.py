@@ -21,7 +21,7 @@ from rrl_pipeline import run_directory
 from rrl_pipeline import settings
 from rrl_pipeline import stages as stages_lib
 from rrl_pipeline import stopping
-from rrl_pipeline.launch import distributed
+from rrl_pipeline.launch import online_roles
 from rrl_pipeline.launch import pipeline
 from rrl_pipeline.launch import presets
 from rrl_pipeline.launch import run_config
@@ -112,7 +112,7 @@ def define_flags() -> flags.FlagValues:
       flag_values=values,
   )
   flags.DEFINE_enum(
-      'role', None, distributed.ROLES, _FLAGS['role'], flag_values=values
+      'role', None, online_roles.ROLES, _FLAGS['role'], flag_values=values
   )
   flags.DEFINE_string(
       'replay_address', None, _FLAGS['replay_address'], flag_values=values
@@ -198,7 +198,7 @@ def _run_role(values: flags.FlagValues) -> int:
       )
   _prepare_libraries()
   config = run_config.make(None, values.run_dir, [], None)
-  distributed.run_role(
+  online_roles.run_role(
       values.role,
       run_directory.RunDirectory(pathlib.Path(values.run_dir)),
       config,
@@ -215,7 +215,7 @@ def _with_actors(stage: stages_lib.Stage, num_actors: int) -> stages_lib.Stage:
     return stage
   return dataclasses.replace(
       stage,
-      run=lambda context: distributed.online(context, num_actors, _say),
+      run=lambda context: online_roles.online(context, num_actors, _say),
   )
 
 
