@@ -6,7 +6,7 @@ import multiprocessing
 import os
 from typing import Mapping, Sequence, TYPE_CHECKING
 
-from rrl_pipeline.launch import benchmark_jobs
+from rrl_pipeline.launch import processes
 
 if TYPE_CHECKING:
   from rrl_pipeline import config as config_lib
@@ -58,7 +58,7 @@ def wall_seconds(
 
 
 def _prepare(num_processes: int) -> None:
-  os.environ.update(benchmark_jobs.thread_limits(num_processes))
+  os.environ.update(processes.thread_limits(num_processes))
   # TensorFlow's start-up messages are about graphics cards.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 

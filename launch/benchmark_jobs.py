@@ -5,28 +5,17 @@ other. Jobs that are done are not run again; what a job leaves unfinished, its
 program resumes.
 """
 
-import ctypes
 import dataclasses
 import enum
-import os
 import pathlib
-import signal
 import subprocess
 import time
 from typing import Callable, Mapping, Optional, Sequence
 
+from rrl_pipeline.launch import processes
+
 _POLL_SECONDS = 0.2
 _GRACE_SECONDS = 10.0
-# <linux/prctl.h>: the signal that a process gets when its parent dies.
-_PR_SET_PDEATHSIG = 1
-# What TensorFlow, OpenMP and BLAS read.
-_THREAD_VARIABLES = (
-    'TF_NUM_INTRAOP_THREADS',
-    'TF_NUM_INTEROP_THREADS',
-    'OMP_NUM_THREADS',
-    'OPENBLAS_NUM_THREADS',
-    'MKL_NUM_THREADS',
-)
 
 
 class State(enum.Enum):
@@ -144,17 +133,9 @@ class Scheduler:
       # Whatever is wrong with one job is no reason to stop the others.
       self._fail(job, f'{type(error).__name__}: {error}')
       return True
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(job.log, 'ab') as log:
-      popen = subprocess.Popen(
-          command,
-          stdin=subprocess.DEVNULL,
-          stdout=log,
-          stderr=subprocess.STDOUT,
-          env={**os.environ, **thread_limits(self._num_processes)},
-          start_new_session=True,
-          preexec_fn=_die_with_parent,
-      )
+    popen = processes.start(
+        command, job.log, processes.thread_limits(self._num_processes)
+    )
     self._running[job.name] = _Process(popen, time.monotonic())
     self._change(job, State.RUNNING)
     return True
@@ -195,46 +176,7 @@ class Scheduler:
 
   def _stop(self) -> None:
     """Ends programs that still run, and whatever they started."""
-    for process in self._running.values():
-      _signal(process.popen, signal.SIGTERM)
-    deadline = time.monotonic() + _GRACE_SECONDS
-    for process in self._running.values():
-      try:
-        process.popen.wait(max(0.0, deadline - time.monotonic()))
-      except subprocess.TimeoutExpired:
-        _signal(process.popen, signal.SIGKILL)
-        process.popen.wait()
+    processes.stop(
+        [process.popen for process in self._running.values()], _GRACE_SECONDS
+    )
     self._running.clear()
-
-
-def thread_limits(num_processes: int) -> Mapping[str, str]:
-  """Environment variables with which processes share the cores evenly."""
-  cores = len(os.sched_getaffinity(0))
-  return dict.fromkeys(
-      _THREAD_VARIABLES, str(max(1, cores // num_processes))
-  )
-
-
-def last_lines(log: pathlib.Path, number: int) -> list[str]:
-  """The end of a log, without empty lines; none if there is no log."""
-  if not log.exists():
-    return []
-  text = log.read_bytes()[-20_000:].decode('utf-8', errors='replace')
-  lines = [line.rstrip() for line in text.replace('\r', '\n').split('\n')]
-  return [line for line in lines if line][-number:]
-
-
-def _signal(popen: subprocess.Popen, number: int) -> None:
-  try:
-    os.killpg(popen.pid, number)
-  except ProcessLookupError:
-    pass
-
-
-def _die_with_parent() -> None:
-  """Has the kernel kill a program whose benchmark is killed.
-
-  Left alone, it would hold its run directory while the same command, given
-  again, wants to go on in it.
-  """
-  ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

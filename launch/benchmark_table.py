@@ -17,6 +17,7 @@ from rrl_pipeline import run_directory
 from rrl_pipeline import scores
 from rrl_pipeline.launch import benchmark_jobs
 from rrl_pipeline.launch import benchmark_plan
+from rrl_pipeline.launch import processes
 
 _State = benchmark_jobs.State
 _REDRAW_SECONDS = 1.0
@@ -183,7 +184,7 @@ class Table:
     if state == _State.FAILED:
       self._erase()
       self._say(f'{job.name} failed: {self._scheduler.errors[job.name]}')
-      for line in benchmark_jobs.last_lines(job.log, 5):
+      for line in processes.last_lines(job.log, 5):
         self._say(f'    {line}')
       self._say(f'    all of it: {job.log}')
     elif not self._is_terminal:

@@ -6,9 +6,11 @@ Each stage reads what earlier stages left in the run directory and is skipped
 if it is done. After an interruption, the same command goes on where it was.
 """
 
+import dataclasses
 import os
 import pathlib
 import shlex
+import signal
 import sys
 import textwrap
 from typing import Optional, Sequence
@@ -18,6 +20,8 @@ from absl import flags
 from rrl_pipeline import run_directory
 from rrl_pipeline import settings
 from rrl_pipeline import stages as stages_lib
+from rrl_pipeline import stopping
+from rrl_pipeline.launch import online_roles
 from rrl_pipeline.launch import pipeline
 from rrl_pipeline.launch import presets
 from rrl_pipeline.launch import run_config
@@ -39,6 +43,9 @@ _EXAMPLES = """\
 
   # Another method of docs/methods.md:
   python launch/launch.py --preset=pong_quick --method=kickstarting
+
+  # The online stage with four actors, each role a process of its own:
+  python launch/launch.py --run_dir=runs/a --stage=online --num_actors=4
 
   # Logs of your own instead of the collect stage:
   python launch/launch.py --preset=pong_quick --set logs.path=/data/Pong/1
@@ -68,6 +75,18 @@ _FLAGS = {
         ' runs/<preset>_seed<seed>, or runs/<preset>_<method>_seed<seed>.'
     ),
     'seed': "Seed of the run; the preset's if it is not given.",
+    'num_actors': (
+        'Runs the online stage as processes of their own: a replay server, the'
+        ' learner, an evaluator and so many actors. Without it, one process'
+        ' acts and learns in turn, and can be repeated exactly.'
+    ),
+    'role': (
+        'Runs one of these processes only, of the run in --run_dir: replay,'
+        ' learner, actor or evaluator; docs/distributed.md says how.'
+    ),
+    'replay_address': 'HOST:PORT of the replay server, for --role.',
+    'agent': 'Which agent --role is for: student, or tabula_rasa.',
+    'actor_index': 'Tells the actors of --role=actor apart: 0, 1, …',
     'help': 'Shows this text.',
 }
 
@@ -83,6 +102,27 @@ def define_flags() -> flags.FlagValues:
   flags.DEFINE_integer(
       'seed', None, _FLAGS['seed'], lower_bound=0, flag_values=values
   )
+  flags.DEFINE_integer(
+      'num_actors',
+      None,
+      _FLAGS['num_actors'],
+      lower_bound=1,
+      flag_values=values,
+  )
+  flags.DEFINE_enum(
+      'role', None, online_roles.ROLES, _FLAGS['role'], flag_values=values
+  )
+  flags.DEFINE_string(
+      'replay_address', None, _FLAGS['replay_address'], flag_values=values
+  )
+  flags.DEFINE_string('agent', 'student', _FLAGS['agent'], flag_values=values)
+  flags.DEFINE_integer(
+      'actor_index',
+      0,
+      _FLAGS['actor_index'],
+      lower_bound=0,
+      flag_values=values,
+  )
   flags.DEFINE_boolean(
       'help', False, _FLAGS['help'], short_name='h', flag_values=values
   )
@@ -96,11 +136,21 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     argv: the command line, with the program's name; sys.argv if None.
 
   Returns:
-    0; 2 after an error of the user, which is one line on standard error; 130
-    after Ctrl-C.
+    0, also after a SIGTERM that was followed in order; 2 after an error of the
+    user, which is one line on standard error; 130 after Ctrl-C.
   """
   argv = list(sys.argv if argv is None else argv)
-  return user_errors.run(lambda: _main(argv))
+
+  def program() -> int:
+    try:
+      return _main(argv)
+    except stopping.Stopped as stopped:
+      print('stopped; the same command goes on from here', file=sys.stderr)
+      if stopped.signal_number == signal.SIGTERM:
+        return 0
+      return user_errors.INTERRUPTED
+
+  return user_errors.run(program)
 
 
 def _main(argv: Sequence[str]) -> int:
@@ -111,7 +161,11 @@ def _main(argv: Sequence[str]) -> int:
     return 0
   if rest:
     raise ValueError(f'expected only flags, got {rest[0]!r}; see --help')
+  if values.role:
+    return _run_role(values)
   stages = select_stages(values.stage)
+  if values.num_actors:
+    stages = [_with_actors(stage, values.num_actors) for stage in stages]
   _prepare_libraries()
   config = run_config.make(
       values.preset, values.run_dir, values.set, values.seed, values.method
@@ -128,6 +182,36 @@ def _main(argv: Sequence[str]) -> int:
       if stage.name == 'report':
         _say(f'Report: {run.root / done["outputs"]["html"]}')
   return 0
+
+
+def _run_role(values: flags.FlagValues) -> int:
+  """Runs one process of the online stage."""
+  for name in ('preset', 'method', 'seed', 'set', 'num_actors'):
+    if values[name].value:
+      raise ValueError(
+          f'--role goes on with the run in --run_dir and takes no --{name}'
+      )
+  _prepare_libraries()
+  config = run_config.make(None, values.run_dir, [], None)
+  online_roles.run_role(
+      values.role,
+      run_directory.RunDirectory(pathlib.Path(values.run_dir)),
+      config,
+      values.agent,
+      values.replay_address,
+      values.actor_index,
+  )
+  return 0
+
+
+def _with_actors(stage: stages_lib.Stage, num_actors: int) -> stages_lib.Stage:
+  """The stage as several processes, if it is the one that can be."""
+  if stage.name != 'online':
+    return stage
+  return dataclasses.replace(
+      stage,
+      run=lambda context: online_roles.online(context, num_actors, _say),
+  )
 
 
 def help_text() -> str:

@@ -6,10 +6,15 @@ command imports Beam, TensorFlow or Reverb only if one of its stages needs it.
 
 import hashlib
 import pathlib
+from typing import TYPE_CHECKING
 
 from rrl_pipeline import settings
 from rrl_pipeline import stages
 from rrl_pipeline.launch import costs
+
+if TYPE_CHECKING:
+  from rrl_pipeline.agents import config as agent_config
+  from rrl_pipeline.training import students
 
 
 # Names of the outputs that are further datasets; they sort behind 'dataset'.
@@ -157,7 +162,7 @@ def _offline(context: stages.Context) -> stages.Result:
 
   counts = students.train_offline(
       context.directory,
-      _task(context),
+      task(context),
       context.config.agent,
       context.config.offline,
       _datasets(context),
@@ -166,33 +171,65 @@ def _offline(context: stages.Context) -> stages.Result:
   return stages.Result(_hash_of_evaluations(context.directory), counts)
 
 
-def _online(context: stages.Context) -> stages.Result:
+def online(context: stages.Context) -> stages.Result:
+  """Trains the agents, or exports those that are trained."""
   from rrl_pipeline.training import students
 
-  config = context.config
   outputs, counts = {}, {}
-  pretrained = None
-  if context.inputs['offline']['counts'][_LEARNER_STEPS]:
-    pretrained = context.run.stage('offline')
-  agents = {students.STUDENT: config.agent}
-  if config.control:
-    agents[students.TABULA_RASA] = config.tabula_rasa
-  for agent, agent_config in agents.items():
+  for agent in online_agents(context):
     counts[agent] = students.train_online(
-        context.directory,
-        agent,
-        _task(context),
-        agent_config,
-        config.online,
-        pretrained if agent == students.STUDENT else None,
-        context.run.stage('teacher'),
-        config.offline,
-        _datasets(context),
+        context.directory, *_online_arguments(context, agent)
     )
     directory = context.directory / agent
     outputs[agent] = context.relative(directory / 'bundle')
     outputs |= _hash_of_evaluations(directory, f'{agent}_')
   return stages.Result(outputs, counts)
+
+
+def online_agents(
+    context: stages.Context,
+) -> dict[str, 'agent_config.AgentConfig']:
+  """The agents that learn online, by name."""
+  from rrl_pipeline.training import students
+
+  agents = {students.STUDENT: context.config.agent}
+  if context.config.control:
+    agents[students.TABULA_RASA] = context.config.tabula_rasa
+  return agents
+
+
+def prepare_online(
+    context: stages.Context, agent: str
+) -> 'students.Preparation':
+  """What this agent's online training begins with."""
+  from rrl_pipeline.training import students
+
+  return students.prepare_online(
+      context.directory / agent, *_online_arguments(context, agent)
+  )
+
+
+def _online_arguments(context: stages.Context, agent: str) -> tuple:
+  """The arguments of `students.train_online` behind the directory."""
+  from rrl_pipeline.training import students
+
+  config = context.config
+  pretrained = None
+  if (
+      agent == students.STUDENT
+      and context.inputs['offline']['counts'][_LEARNER_STEPS]
+  ):
+    pretrained = context.run.stage('offline')
+  return (
+      agent,
+      task(context),
+      online_agents(context)[agent],
+      config.online,
+      pretrained,
+      context.run.stage('teacher'),
+      config.offline,
+      _datasets(context),
+  )
 
 
 def _evaluate(context: stages.Context) -> stages.Result:
@@ -205,7 +242,7 @@ def _evaluate(context: stages.Context) -> stages.Result:
   counts = final_evaluation.evaluate(
       context.directory,
       agents,
-      _task(context),
+      task(context),
       context.run.stage('online'),
       context.run.stage('teacher'),
   )
@@ -236,7 +273,8 @@ def _datasets(context: stages.Context) -> list[pathlib.Path]:
   ]
 
 
-def _task(context: stages.Context) -> 'students.Task':
+def task(context: stages.Context) -> 'students.Task':
+  """What all stages of all agents have in common."""
   from rrl_pipeline.training import students
 
   config = context.config
@@ -311,7 +349,7 @@ STAGES = (
             'online',
             'evaluation',
         ),
-        run=_online,
+        run=online,
         cost=costs.online,
     ),
     stages.Stage(

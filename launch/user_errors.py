@@ -19,7 +19,7 @@ _MACHINE_ERRORS = (
 
 
 _USER_ERROR = 2
-_INTERRUPTED = 130
+INTERRUPTED = 130
 GOES_ON = 'interrupted; the same command goes on from here'
 
 
@@ -38,7 +38,7 @@ def run(program: Callable[[], int], when_interrupted: str = GOES_ON) -> int:
     return program()
   except KeyboardInterrupt:
     print(when_interrupted, file=sys.stderr)
-    return _INTERRUPTED
+    return INTERRUPTED
   except Exception as error:
     text = message(error)
     if text is None:

@@ -118,6 +118,28 @@ class Stage:
   cheap: bool = False
 
 
+def open_context(
+    stage: Stage, config: Any, run: run_directory.RunDirectory
+) -> Context:
+  """What a stage works from, for a program that does a part of its work.
+
+  Raises:
+    MissingInputError: a stage that it needs is not done.
+    StaleStageError: a stage that it needs was done from other inputs.
+  """
+  inputs = {
+      name: _read_input(stage.name, name, run) for name in stage.needs
+  }
+  directory = run.stage(stage.name)
+  directory.mkdir(parents=True, exist_ok=True)
+  return Context(
+      config=_DeclaredSettings(config, stage.name, stage.reads),
+      run=run,
+      directory=directory,
+      inputs=inputs,
+  )
+
+
 def run_stage(
     stage: Stage,
     config: Any,
@@ -142,10 +164,8 @@ def run_stage(
     StaleStageError: it, or a stage that it needs, was done or begun with other
       settings or inputs.
   """
-  inputs = {
-      name: _read_input(stage.name, name, run) for name in stage.needs
-  }
-  basis = _basis(stage, config, inputs)
+  context = open_context(stage, config, run)
+  basis = _basis(stage, config, context.inputs)
   done = run.read_done(stage.name)
   begun = attempts.read_basis(run.attempts(stage.name))
   for earlier, verb in ((done, 'done'), (begun, 'begun')):
@@ -159,14 +179,6 @@ def run_stage(
     say(f'[{stage.name}] already done ({done["finished"]})')
     return done
 
-  directory = run.stage(stage.name)
-  directory.mkdir(parents=True, exist_ok=True)
-  context = Context(
-      config=_DeclaredSettings(config, stage.name, stage.reads),
-      run=run,
-      directory=directory,
-      inputs=inputs,
-  )
   say(f'[{stage.name}] {stage.cost(context)}')
   with attempts.clock(run.attempts(stage.name), basis) as clock:
     result = stage.run(context)

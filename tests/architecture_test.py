@@ -23,7 +23,7 @@ LINKED = ('beam_jobs', 'datasets', 'launch')
 # modules and sub-packages, has its place here.
 LAYERS = (
     ('attempts', 'machine', 'overrides', 'run_directory', 'scores', 'settings',
-     'types'),
+     'stopping', 'types'),
     ('environments', 'logs', 'networks', 'replay', 'rlds', 'teachers'),
     ('agents',),
     ('reports', 'training'),

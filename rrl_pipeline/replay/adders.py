@@ -84,13 +84,16 @@ class StepAdder(base.Adder):
             for name, value in columns.items()
         },
     )
-    self._writer.append(row)
+    item = self._item(row)
+    self._writer.append(item)
     self._writer.create_item(
         tables.STEPS,
         priority=1.0,
-        trajectory=frame_store.Rows(
-            *(column[-1] for column in self._writer.history)
-        ),
+        trajectory=type(item)(*(column[-1] for column in self._writer.history)),
     )
     self._writer.flush(block_until_num_items=_MAX_UNCONFIRMED)
     self.num_written += 1
+
+  def _item(self, columns: frame_store.Rows) -> tuple:
+    """The named tuple that is written for a row."""
+    return columns

@@ -37,10 +37,15 @@ def row_signature(
 def step_table(
     observation_spec: dm_env.specs.Array, num_actions: int, max_unread: int
 ) -> reverb.Table:
+  """A queue of the steps of one actor; see `step_queue`."""
+  return step_queue(row_signature(observation_spec, num_actions), max_unread)
+
+
+def step_queue(signature: tuple, max_unread: int) -> reverb.Table:
   """A queue of steps, each read by the learner exactly once and in order.
 
-  The rate limiter lets an actor be at most `max_unread` rows ahead of the
-  learner (and the few that its writer has under way), and the learner reads
+  The rate limiter lets actors be at most `max_unread` rows ahead of the
+  learner (and the few that each writer has under way), and the learner reads
   exactly `update_period` agent steps per update: so the replay ratio is exact,
   whoever of the two is faster. The learner keeps
   what it read in a `FrameStore` and draws its batches there, because Reverb's
@@ -54,5 +59,5 @@ def step_table(
       max_size=max_unread,
       max_times_sampled=1,
       rate_limiter=reverb.rate_limiters.Queue(max_unread),
-      signature=row_signature(observation_spec, num_actions),
+      signature=signature,
   )

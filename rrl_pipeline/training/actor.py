@@ -3,7 +3,6 @@
 from typing import Optional
 
 import numpy as np
-import reverb
 
 from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import config as agent_config_lib
@@ -40,7 +39,7 @@ class Actor:
       environment_config: environment_config_lib.EnvironmentConfig,
       policy: rollouts.Policy,
       agent_config: agent_config_lib.AgentConfig,
-      client: reverb.Client,
+      adder: adders.StepAdder,
       seed: int,
       teacher: Optional[teacher_lib.Teacher],
       stopwatch: timing.Stopwatch,
@@ -53,7 +52,7 @@ class Actor:
       environment_config: how frames are stacked and rewards clipped.
       policy: the student's greedy actions.
       agent_config: how it explores.
-      client: of the replay server.
+      adder: writes its steps.
       seed: of the exploration, together with the number of each episode.
       teacher: plays the roll-in, and is asked for its values at each step
         while they are learned from.
@@ -72,7 +71,7 @@ class Actor:
     self._teacher = teacher
     self._stopwatch = stopwatch
     self._exploration = exploration
-    self.adder = adders.StepAdder(client, self._num_actions)
+    self.adder = adder
     self.episode = 0
     self.is_playing = False
     self.horizon = 0

@@ -14,11 +14,13 @@ from typing import ContextManager, Optional
 import dm_env
 import reverb
 
+from rrl_pipeline import stopping
 from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import learning
 from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.environments import factory
+from rrl_pipeline.replay import adders
 from rrl_pipeline.replay import tables
 from rrl_pipeline.training import actor as actor_lib
 from rrl_pipeline.training import checkpointing
@@ -34,6 +36,9 @@ from rrl_pipeline.training import progress as progress_lib
 from rrl_pipeline.training import seeding
 from rrl_pipeline.training import teacher_data
 from rrl_pipeline.training import timing
+
+# What an episode in flight has to end, so that a checkpoint can be taken.
+STOP_SECONDS = 20.0
 
 
 class OnlineTrainer:
@@ -130,7 +135,19 @@ class OnlineTrainer:
     return self._evaluations
 
   def run(self) -> None:
-    """Trains until `num_actor_steps` are done."""
+    """Trains until `num_actor_steps` are done.
+
+    Asked to stop, it plays the episode to its end and takes a checkpoint. If
+    that takes too long, the newest checkpoint must do; either way the weights
+    are in the end those of an undisturbed run.
+
+    Raises:
+      Stopped: if it was asked to.
+    """
+    with stopping.listen() as self._stop:
+      self._run()
+
+  def _run(self) -> None:
     total = self._config.num_actor_steps
     if self.actor_steps >= total:
       return
@@ -152,7 +169,9 @@ class OnlineTrainer:
           self._environment_config,
           self._policy,
           self._agent_config,
-          client,
+          adders.StepAdder(
+              client, self._environment.action_spec().num_values
+          ),
           seeding.derive(self._seed, self._agent, 'exploration'),
           self._guidance and self._guidance.teacher,
           self.stopwatch,
@@ -171,6 +190,9 @@ class OnlineTrainer:
         due = self._checkpoint_steps + self._config.checkpoint_period
         if self.actor_steps >= min(due, total):
           self._save()
+        if self._stop.is_made:
+          self._save()
+          self._stop.stop()
       self._actor.close()
     server.stop()
 
@@ -194,6 +216,8 @@ class OnlineTrainer:
           self.actor_steps, self._learner.asks_teacher(self.actor_steps)
       )
       self.actor_steps += 1
+      if self._stop.is_older_than(STOP_SECONDS):
+        self._stop.stop()
       if self.actor_steps % self._agent_config.update_period == 0:
         self._learn()
       if (

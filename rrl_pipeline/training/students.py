@@ -8,6 +8,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 import numpy as np
 
+from rrl_pipeline import run_directory
 from rrl_pipeline import settings
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import config as agent_config_lib
@@ -21,7 +22,7 @@ from rrl_pipeline.rlds import loading
 from rrl_pipeline.teachers import bundle
 from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
-from rrl_pipeline.training import evaluation
+from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import offline
 from rrl_pipeline.training import offline_store
 from rrl_pipeline.training import online
@@ -118,6 +119,87 @@ def train_offline(
   }
 
 
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+  """What the online training of an agent begins with.
+
+  Attributes:
+    learner: its networks.
+    agent_config: how it learns online.
+    config: for how long.
+    guidance: the teacher, where its method needs one.
+    data: of the teacher, likewise.
+    teacher: the bundle that it has learned or will learn from, if any.
+  """
+
+  learner: learning.Learner
+  agent_config: agent_config_lib.AgentConfig
+  config: config_lib.OnlineConfig
+  guidance: Optional[guidance_lib.Guidance]
+  data: teacher_data.TeacherData
+  teacher: Optional[bundle.Description]
+
+
+def prepare_online(
+    directory: str | os.PathLike,
+    agent: str,
+    task: Task,
+    agent_config: agent_config_lib.AgentConfig,
+    config: config_lib.OnlineConfig,
+    offline_directory: Optional[str | os.PathLike],
+    teacher_directory: str | os.PathLike,
+    offline_config: config_lib.OfflineConfig = config_lib.OfflineConfig(),
+    dataset_paths: Sequence[str | os.PathLike] = (),
+) -> Preparation:
+  """Makes a learner as its method wants it when its online stage begins.
+
+  Args:
+    directory: of the agent in the stage.
+    agent: its name.
+    task: what all agents have in common.
+    agent_config: its method, which says what becomes of what it learned
+      offline, and whether a teacher or data are needed.
+    config: for how long.
+    offline_directory: of its offline stage; None if it had none.
+    teacher_directory: of the stage that put the teacher there.
+    offline_config: how the datasets are read, where data are needed.
+    dataset_paths: the datasets.
+  """
+  teacher = teacher_stage.read(teacher_directory, task.environment)
+  # Conservatism is for data of others.
+  online_config = dataclasses.replace(agent_config, conservative_weight=0.0)
+  learner = _make_learner(task, agent, online_config, teacher)
+  if offline_directory is not None:
+    _switch(learner, agent_config.switch, offline_directory)
+  guidance = None
+  if agent_config.needs_teacher:
+    guidance = teacher_stage.guidance(teacher_directory, task.environment)
+  data = teacher_data.TeacherData()
+  if agent_config.needs_data:
+    data = _open_data(
+        pathlib.Path(directory),
+        task,
+        agent_config,
+        offline_config,
+        dataset_paths,
+        teacher,
+    )
+  had_teacher = (
+      offline_directory is not None
+      or agent_config.needs_teacher
+      or agent_config.needs_data
+      or agent_config.initial_network == 'teacher'
+  )
+  return Preparation(
+      learner,
+      online_config,
+      config,
+      guidance,
+      data,
+      teacher.description if had_teacher else None,
+  )
+
+
 def train_online(
     directory: str | os.PathLike,
     agent: str,
@@ -132,59 +214,53 @@ def train_online(
   """Trains an agent online; returns counts.
 
   Args:
-    directory: of the stage.
-    agent: its name.
+    directory: of the stage; the agent has its own in it.
+    agent: see `prepare_online`, for this and what follows.
     task: what all agents have in common.
-    agent_config: its method, which says what becomes of what it learned
-      offline, and whether a teacher or data are needed.
+    agent_config: its method.
     config: for how long.
     offline_directory: of its offline stage; None if it had none.
     teacher_directory: of the stage that put the teacher there.
-    offline_config: how the datasets are read, where data are needed.
+    offline_config: how the datasets are read.
     dataset_paths: the datasets.
+
+  Raises:
+    LockedError: if another process trains this agent.
   """
-  teacher = teacher_stage.read(teacher_directory, task.environment)
   directory = pathlib.Path(directory) / agent
-  # Conservatism is for data of others.
-  online_config = dataclasses.replace(agent_config, conservative_weight=0.0)
-  learner = _make_learner(task, agent, online_config, teacher)
-  if offline_directory is not None:
-    _switch(learner, agent_config.switch, offline_directory)
-  guidance = None
-  if agent_config.needs_teacher:
-    guidance = teacher_stage.guidance(teacher_directory, task.environment)
-  data = teacher_data.TeacherData()
-  if agent_config.needs_data:
-    data = _open_data(
-        directory, task, agent_config, offline_config, dataset_paths, teacher
+  with run_directory.RunDirectory(directory).lock():
+    preparation = prepare_online(
+        directory,
+        agent,
+        task,
+        agent_config,
+        config,
+        offline_directory,
+        teacher_directory,
+        offline_config,
+        dataset_paths,
     )
-  trainer = online.OnlineTrainer(
-      directory,
-      agent,
-      task.environment,
-      online_config,
-      config,
-      task.evaluation,
-      learner,
-      task.seed,
-      guidance,
-      data,
-  )
-  trainer.run()
-  had_teacher = (
-      offline_directory is not None
-      or agent_config.needs_teacher
-      or agent_config.needs_data
-      or agent_config.initial_network == 'teacher'
-  )
-  _export(
-      directory / 'bundle',
-      task,
-      learner,
-      trainer,
-      agent_config,
-      teacher.description if had_teacher else None,
-  )
+    trainer = online.OnlineTrainer(
+        directory,
+        agent,
+        task.environment,
+        preparation.agent_config,
+        config,
+        task.evaluation,
+        preparation.learner,
+        task.seed,
+        preparation.guidance,
+        preparation.data,
+    )
+    trainer.run()
+    _export(
+        directory / 'bundle',
+        task,
+        preparation.learner,
+        trainer,
+        agent_config,
+        preparation.teacher,
+    )
   return trainer.counts()
 
 

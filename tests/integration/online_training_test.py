@@ -2,12 +2,15 @@
 
 import dataclasses
 import math
+import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
 
 from rrl_pipeline import scores
+from rrl_pipeline import stopping
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import learning
 from rrl_pipeline.agents import method_config
@@ -182,6 +185,31 @@ def test_a_run_killed_six_times_ends_like_an_undisturbed_one(
   interruptions.assert_same(
       _end_state(*undisturbed), _end_state(tmp_path, trainer)
   )
+
+
+@pytest.mark.parametrize('seconds, saves', [(60.0, True), (-1.0, False)])
+def test_a_run_that_was_asked_to_stop_ends_like_an_undisturbed_one(
+    undisturbed, tmp_path, monkeypatch, seconds, saves
+):
+  update = learning.Learner.update
+
+  def signalled(self, *arguments):
+    if int(self.num_steps) == 0:  # In the first episode, after 40 steps.
+      os.kill(os.getpid(), signal.SIGTERM)
+    return update(self, *arguments)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(online, 'STOP_SECONDS', seconds)
+    patch.setattr(learning.Learner, 'update', signalled)
+    with pytest.raises(stopping.Stopped):
+      _trainer(tmp_path).run()
+  trainer = _trainer(tmp_path)
+  assert trainer.actor_steps == (45 if saves else 0)
+  trainer.run()
+  expected, found = _end_state(*undisturbed), _end_state(tmp_path, trainer)
+  # The checkpoint wrote a row of its own.
+  del expected['metrics'], found['metrics']
+  interruptions.assert_same(expected, found)
 
 
 def test_a_finished_run_is_not_continued(undisturbed, tmp_path):

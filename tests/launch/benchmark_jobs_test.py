@@ -10,6 +10,7 @@ import time
 import pytest
 
 from rrl_pipeline.launch import benchmark_jobs
+from rrl_pipeline.launch import processes
 from rrl_pipeline.launch.benchmark_jobs import State
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -70,7 +71,7 @@ def test_a_failure_stops_what_needs_it_and_nothing_else(tmp_path):
   }
   assert scheduler.errors['bad'] == 'exit code 3'
   assert scheduler.errors['needs_bad'] == 'bad failed'
-  assert benchmark_jobs.last_lines(jobs[0].log, 5) == ['the reason']
+  assert processes.last_lines(jobs[0].log, 5) == ['the reason']
 
 
 def test_failed_job_is_run_again_by_the_next_benchmark(tmp_path):
@@ -83,7 +84,7 @@ def test_failed_job_is_run_again_by_the_next_benchmark(tmp_path):
   assert scheduler.states['a'] == State.DONE
   assert 0 < scheduler.seconds_run('a') < 60
   # The log of the first attempt is kept.
-  lines = benchmark_jobs.last_lines(tmp_path / 'logs' / 'a.log', 9)
+  lines = processes.last_lines(tmp_path / 'logs' / 'a.log', 9)
   assert lines[-1].startswith('AssertionError')
 
 
@@ -134,14 +135,14 @@ def test_jobs_run_side_by_side(tmp_path):
 
 def test_cores_are_divided(tmp_path):
   cores = len(os.sched_getaffinity(0))
-  limits = benchmark_jobs.thread_limits(1)
+  limits = processes.thread_limits(1)
   assert limits['TF_NUM_INTRAOP_THREADS'] == str(cores)
-  limits = benchmark_jobs.thread_limits(10 * cores)
+  limits = processes.thread_limits(10 * cores)
   assert limits['OMP_NUM_THREADS'] == '1'
   program = 'import os\nprint(os.environ["OMP_NUM_THREADS"])'
   job = _job(tmp_path, 'a', program)
   _run([job], num_processes=10 * cores)
-  assert benchmark_jobs.last_lines(job.log, 1) == ['1']
+  assert processes.last_lines(job.log, 1) == ['1']
 
 
 def _wait_until(condition):
@@ -212,6 +213,6 @@ def test_programs_are_stopped_when_the_benchmark_is_interrupted(tmp_path):
 
 def test_end_of_a_log(tmp_path):
   log = tmp_path / 'log'
-  assert benchmark_jobs.last_lines(log, 3) == []
+  assert processes.last_lines(log, 3) == []
   log.write_bytes(b'a\n50%\r100%\n\nb\xff\n')
-  assert benchmark_jobs.last_lines(log, 2) == ['100%', 'b\ufffd']
+  assert processes.last_lines(log, 2) == ['100%', 'b\ufffd']

@@ -11,7 +11,6 @@ from rrl_pipeline.environments import balloon_config
 from rrl_pipeline.environments import balloon_policies
 from rrl_pipeline.environments import environment
 from rrl_pipeline.environments import factory
-from rrl_pipeline.replay import adders
 from rrl_pipeline.training import actor
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import exploration
@@ -109,14 +108,11 @@ def test_a_flight_does_not_depend_on_its_company(balloons):
     np.testing.assert_array_equal(episode.actions, alone.actions)
 
 
-def test_online_flights_explore(monkeypatch):
+def test_online_flights_explore():
   actions = []
 
   class Adder:
     """Takes note of the actions."""
-
-    def __init__(self, client, num_actions):
-      del client, num_actions
 
     def add_first(self, timestep):
       del timestep
@@ -126,7 +122,6 @@ def test_online_flights_explore(monkeypatch):
       del timestep, teacher_values
       actions[-1].append(action)
 
-  monkeypatch.setattr(adders, 'StepAdder', Adder)
   config = agent_config.AgentConfig(
       epsilon_start=0.0, epsilon_end=0.0, marco_polo_share=1.0
   )
@@ -135,7 +130,7 @@ def test_online_flights_explore(monkeypatch):
       _CONFIG,
       _stay,
       config,
-      client=None,
+      adder=Adder(),
       seed=9,
       teacher=None,
       stopwatch=timing.Stopwatch(),

@@ -1,0 +1,149 @@
+"""The roles of a distributed run, each as a process of its own runs it."""
+
+import os
+import pathlib
+import sys
+import threading
+import time
+from typing import Callable
+
+from rrl_pipeline import run_directory
+from rrl_pipeline.agents import config as agent_config_lib
+from rrl_pipeline.training import actor_role
+from rrl_pipeline.training import evaluator_role
+from rrl_pipeline.training import learner_role
+from rrl_pipeline.training import role_link
+from rrl_pipeline.training import students
+from rrl_pipeline.training import teacher as teacher_stage
+
+# Rows of actors that may wait for the learner, beside two updates' worth.
+_MAX_UNREAD = 64
+_WATCH_SECONDS = 2.0
+# So that the others see the end before the server is gone.
+_LINGER_SECONDS = 3 * _WATCH_SECONDS
+
+
+def serve(
+    task: students.Task,
+    agent: str,
+    agent_config: agent_config_lib.AgentConfig,
+    port: int,
+) -> None:
+  """Runs the replay server until the learner is finished."""
+  server = role_link.make_server(
+      task.interface,
+      _network(task, agent, agent_config).variables,
+      max(2 * agent_config.update_period, _MAX_UNREAD),
+      port,
+  )
+  print(f'replay: port {port}, on all addresses of this machine', flush=True)
+  link = role_link.RoleLink(f'localhost:{port}')
+  while not link.is_finished:
+    time.sleep(_WATCH_SECONDS)
+  time.sleep(_LINGER_SECONDS)
+  server.stop()
+
+
+def learn(
+    directory: pathlib.Path,
+    agent: str,
+    task: students.Task,
+    address: str,
+    prepare: Callable[[], students.Preparation],
+) -> None:
+  """Trains until all steps are done and evaluated.
+
+  Args:
+    directory: of the agent in the stage.
+    agent: its name.
+    task: what all agents have in common.
+    address: of the replay server.
+    prepare: makes what the agent begins with; called once this process is the
+      only one that may train it.
+
+  Raises:
+    LockedError: if another process trains this agent.
+  """
+  with run_directory.RunDirectory(directory).lock():
+    preparation = prepare()
+    role = learner_role.LearnerRole(
+        directory,
+        agent,
+        task.environment,
+        preparation.agent_config,
+        preparation.config,
+        preparation.learner,
+        task.seed,
+        preparation.guidance,
+        preparation.data,
+    )
+    role.run(role_link.RoleLink(address))
+
+
+def act(
+    task: students.Task,
+    agent: str,
+    agent_config: agent_config_lib.AgentConfig,
+    teacher_directory: str | os.PathLike,
+    address: str,
+    index: int,
+) -> None:
+  """Plays until the learner is finished."""
+  link = role_link.RoleLink(address)
+  _leave_with_learner(link)
+  teacher = None
+  if agent_config.needs_teacher:
+    teacher = teacher_stage.guidance(
+        teacher_directory, task.environment
+    ).teacher
+  actor_role.act(
+      link,
+      agent,
+      index,
+      task.environment,
+      agent_config,
+      _network(task, agent, agent_config),
+      task.seed,
+      teacher,
+  )
+
+
+def evaluate(
+    task: students.Task,
+    agent: str,
+    agent_config: agent_config_lib.AgentConfig,
+    address: str,
+) -> None:
+  """Evaluates until the learner is finished."""
+  link = role_link.RoleLink(address)
+  _leave_with_learner(link)
+  evaluator_role.evaluate(
+      link,
+      agent,
+      task.environment,
+      task.evaluation,
+      _network(task, agent, agent_config),
+      task.seed,
+  )
+
+
+def _network(task, agent, agent_config):
+  return task.learner(agent, agent_config).network
+
+
+def _leave_with_learner(link: role_link.RoleLink) -> None:
+  """Ends this process with the run, whatever it is waiting for then.
+
+  An actor may be waiting for room in a queue from which nobody reads any more.
+  """
+
+  def watch():
+    try:
+      while not link.is_finished:
+        time.sleep(_WATCH_SECONDS)
+    except role_link.UnreachableError as error:
+      print(f'error: {error}', file=sys.stderr, flush=True)
+      os._exit(1)
+    os._exit(0)
+
+  threading.Thread(target=watch, name='watch', daemon=True).start()
