@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from rrl_pipeline import config as config_lib
 from rrl_pipeline import run_directory
 from rrl_pipeline import settings
 from rrl_pipeline import stages
+from rrl_pipeline import stopping
 from rrl_pipeline.agents import config as agent_config
 from rrl_pipeline.launch import launch
 from rrl_pipeline.launch import pipeline
@@ -257,6 +259,42 @@ def test_interruption_says_how_to_go_on(fakes, capsys):
   assert _main('--preset=small') == 0
 
 
+@pytest.mark.parametrize(
+    'number, code', [(signal.SIGTERM, 0), (signal.SIGINT, 130)]
+)
+def test_a_stage_that_stopped_in_order_goes_on(fakes, capsys, number, code):
+  fakes.failure = stopping.Stopped(number)
+  assert _main('--preset=small') == code
+  assert capsys.readouterr().err == (
+      'stopped; the same command goes on from here\n'
+  )
+  fakes.failure = None
+  assert _main('--preset=small') == 0
+
+
+@pytest.mark.parametrize(
+    'flags, message',
+    [
+        (['--role=actor'], 'which run'),
+        (['--role=actor', '--preset=small'], 'takes no --preset'),
+        (['--role=actor', '--num_actors=2'], 'takes no --num_actors'),
+        (['--role=teacher'], '--role'),
+        (['--num_actors=0'], '--num_actors'),
+    ],
+)
+def test_roles_belong_to_a_run(fakes, capsys, flags, message):
+  assert _main(*flags) == 2
+  assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('address', ['', 'localhost', 'localhost:0', 'a b:80'])
+def test_a_role_needs_an_address(fakes, capsys, address):
+  assert _main('--preset=small', '--run_dir=a') == 0
+  code = _main('--run_dir=a', '--role=actor', f'--replay_address={address}')
+  assert code == 2
+  assert 'needs it as HOST:PORT' in capsys.readouterr().err
+
+
 def test_bug_keeps_its_traceback(fakes):
   fakes.failure = ZeroDivisionError()
   with pytest.raises(ZeroDivisionError):
@@ -301,7 +339,8 @@ def test_help_is_complete(flag):
   assert result.returncode == 0
   assert result.stderr == ''
   for name in (
-      'stage', 'preset', 'method', 'set', 'run_dir', 'seed', 'help'
+      'stage', 'preset', 'method', 'set', 'run_dir', 'seed', 'num_actors',
+      'role', 'replay_address', 'agent', 'actor_index', 'help'
   ):
     assert re.search(rf'^  --{name}$', result.stdout, re.MULTILINE)
   unwrapped = re.sub(r'\n {15}', ' ', result.stdout)
