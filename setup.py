@@ -134,7 +134,8 @@ setuptools.setup(
         'minari': ['gymnasium>=1,<2', 'minari[arrow,hdf5]>=0.5.3,<0.5.4'],
         'minatar': ['MinAtar>=1.0.15,<1.1'],
         'test': ['dill>=0.3.8', 'hypothesis>=6.100', 'packaging>=23',
-                 'psutil>=5.9', 'pytest>=8', 'pytest-xdist>=3.6'],
+                 'psutil>=5.9', 'pytest>=8', 'pytest-xdist>=3.6',
+                 'pyyaml>=6'],
     },
     cmdclass={'sdist': SdistWithLinks},
     classifiers=[
