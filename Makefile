@@ -55,4 +55,5 @@ demo: install
 	.venv/bin/python launch/launch.py --preset=pong_quick --stage=all
 
 test: install
-	.venv/bin/python -m pytest --numprocesses=auto --dist=loadfile
+	.venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 \
+	  --dist=loadfile
