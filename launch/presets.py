@@ -151,7 +151,7 @@ def _adapt_pong_quick(
 
 
 def balloon() -> 'config_lib.PipelineConfig':
-  """A student of Perciatelli44, built like it, in two hours on two cores."""
+  """A student of Perciatelli44, built like it."""
   from rrl_pipeline import config as config_lib
   from rrl_pipeline.agents import methods
   from rrl_pipeline.environments import balloon_config
@@ -235,7 +235,7 @@ def _adapt_balloon(
 
 PRESETS: Mapping[str, Preset] = {
     'balloon': Preset(
-        'Perciatelli44 teaches to fly balloons, in two hours on two cores.',
+        'Perciatelli44 teaches to fly balloons: some hours on two cores.',
         balloon,
         _adapt_balloon,
     ),
