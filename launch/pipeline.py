@@ -190,12 +190,16 @@ def online_agents(
     context: stages.Context,
 ) -> dict[str, 'agent_config.AgentConfig']:
   """The agents that learn online, by name."""
+  config = context.config
+  return dict(zip(_agent_names(context), (config.agent, config.tabula_rasa)))
+
+
+def _agent_names(context: stages.Context) -> tuple[str, ...]:
   from rrl_pipeline.training import students
 
-  agents = {students.STUDENT: context.config.agent}
   if context.config.control:
-    agents[students.TABULA_RASA] = context.config.tabula_rasa
-  return agents
+    return students.STUDENT, students.TABULA_RASA
+  return (students.STUDENT,)
 
 
 def prepare_online(
@@ -234,14 +238,10 @@ def _online_arguments(context: stages.Context, agent: str) -> tuple:
 
 def _evaluate(context: stages.Context) -> stages.Result:
   from rrl_pipeline.training import final_evaluation
-  from rrl_pipeline.training import students
 
-  agents = (students.STUDENT,)
-  if context.config.control:
-    agents += (students.TABULA_RASA,)
   counts = final_evaluation.evaluate(
       context.directory,
-      agents,
+      _agent_names(context),
       task(context),
       context.run.stage('online'),
       context.run.stage('teacher'),

@@ -32,7 +32,7 @@ def serve(
   """Runs the replay server until the learner is finished."""
   server = role_link.make_server(
       task.interface,
-      _network(task, agent, agent_config).variables,
+      task.q_network(agent, agent_config).variables,
       max(2 * agent_config.update_period, _MAX_UNREAD),
       port,
   )
@@ -93,16 +93,14 @@ def act(
   _leave_with_learner(link)
   teacher = None
   if agent_config.needs_teacher:
-    teacher = teacher_stage.guidance(
-        teacher_directory, task.environment
-    ).teacher
+    teacher = teacher_stage.load(teacher_directory, task.environment)
   actor_role.act(
       link,
       agent,
       index,
       task.environment,
       agent_config,
-      _network(task, agent, agent_config),
+      task.q_network(agent, agent_config),
       task.seed,
       teacher,
   )
@@ -122,13 +120,9 @@ def evaluate(
       agent,
       task.environment,
       task.evaluation,
-      _network(task, agent, agent_config),
+      task.q_network(agent, agent_config),
       task.seed,
   )
-
-
-def _network(task, agent, agent_config):
-  return task.learner(agent, agent_config).network
 
 
 def _leave_with_learner(link: role_link.RoleLink) -> None:

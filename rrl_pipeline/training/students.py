@@ -6,7 +6,7 @@ import pathlib
 import sys
 from typing import Any, Mapping, Optional, Sequence
 
-import numpy as np
+import tensorflow as tf
 
 from rrl_pipeline import run_directory
 from rrl_pipeline import settings
@@ -20,6 +20,7 @@ from rrl_pipeline.environments import factory
 from rrl_pipeline.networks import config as network_config_lib
 from rrl_pipeline.rlds import loading
 from rrl_pipeline.teachers import bundle
+from rrl_pipeline.training import agent_export
 from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import guidance as guidance_lib
@@ -66,6 +67,20 @@ class Task:
         seeding.derive(self.seed, agent, 'network'),
         teacher_kind,
     )
+
+  def q_network(
+      self, agent: str, config: agent_config_lib.AgentConfig
+  ) -> tf.keras.Model:
+    """The `network` of such a learner, for who acts but does not learn."""
+    return builder.make_value_network(
+        self.network,
+        config.algorithm,
+        self.interface.observation_shape,
+        self.interface.observation_dtype.name,
+        self.interface.num_actions,
+        seeding.derive(self.seed, agent, 'network'),
+        config.precision,
+    ).values
 
   @property
   def interface(self) -> environment_lib.Interface:
@@ -253,13 +268,22 @@ def train_online(
         preparation.data,
     )
     trainer.run()
-    _export(
+    teacher = preparation.teacher
+    agent_export.export(
         directory / 'bundle',
-        task,
-        preparation.learner,
-        trainer,
-        agent_config,
-        preparation.teacher,
+        preparation.learner.network,
+        task.environment,
+        trainer.evaluations.evaluations()[-1],
+        task.evaluation.epsilon,
+        {
+            'seed': task.seed,
+            'network': settings.to_json_value(task.network),
+            'agent': settings.to_json_value(agent_config),
+            **trainer.counts(),
+            # The offline updates are a part of what it took.
+            'learner_steps': int(preparation.learner.num_steps),
+            'teacher': dataclasses.asdict(teacher) if teacher else None,
+        },
     )
   return trainer.counts()
 
@@ -357,40 +381,3 @@ def _open_data(
         datasets, agent_config.replay_capacity, teacher.num_actions
     )
   return teacher_data.TeacherData(source, newest)
-
-
-def _export(
-    directory: pathlib.Path,
-    task: Task,
-    learner: learning.Learner,
-    trainer: online.OnlineTrainer,
-    agent_config: agent_config_lib.AgentConfig,
-    teacher: Optional[bundle.Description],
-) -> None:
-  """Writes the agent as a bundle, so that it can teach the next one."""
-  last = trainer.evaluations.evaluations()[-1]
-  bundle.export(
-      directory,
-      learner.network,
-      bundle.Description(
-          kind='q_values',
-          observation_shape=task.interface.observation_shape,
-          observation_dtype=task.interface.observation_dtype.name,
-          action_meanings=task.interface.action_meanings,
-          environment=environment_config_lib.to_json(task.environment),
-          score=teacher_stage.score(
-              np.array([record.episode_return for record in last]),
-              task.evaluation.epsilon,
-              task.environment.task,
-          ),
-          lineage={
-              'seed': task.seed,
-              'network': settings.to_json_value(task.network),
-              'agent': settings.to_json_value(agent_config),
-              **trainer.counts(),
-              # The offline updates are a part of what it took.
-              'learner_steps': int(learner.num_steps),
-              'teacher': dataclasses.asdict(teacher) if teacher else None,
-          },
-      ),
-  )

@@ -4,9 +4,6 @@ import dataclasses
 import os
 import pathlib
 import shutil
-from typing import Any, Mapping
-
-import numpy as np
 
 from rrl_pipeline import scores
 from rrl_pipeline import settings
@@ -17,6 +14,7 @@ from rrl_pipeline.environments import factory
 from rrl_pipeline.environments import random_returns
 from rrl_pipeline.teachers import balloon
 from rrl_pipeline.teachers import bundle
+from rrl_pipeline.training import agent_export
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import guidance as guidance_lib
@@ -114,19 +112,6 @@ def scale(
   )
 
 
-def score(
-    returns: np.ndarray, epsilon: float, task: str
-) -> Mapping[str, Any]:
-  """A bundle's record of its evaluation."""
-  return {
-      'mean_return': float(np.mean(returns)),
-      'std_return': float(np.std(returns)),
-      'num_episodes': len(returns),
-      'epsilon': epsilon,
-      'random_return': random_returns.random_return(task),
-  }
-
-
 def _read(
     path: pathlib.Path,
     environment_config: environment_config_lib.EnvironmentConfig,
@@ -187,27 +172,19 @@ def _train(
       ),
       evaluation_config.num_final_episodes,
   )
-  returns = np.array([record.episode_return for record in records])
-  bundle.export(
+  agent_export.export(
       directory / _BUNDLE,
       learner.network,
-      bundle.Description(
-          kind='q_values',
-          observation_shape=interface.observation_shape,
-          observation_dtype=interface.observation_dtype.name,
-          action_meanings=interface.action_meanings,
-          environment=environment_config_lib.to_json(environment_config),
-          score=score(
-              returns, evaluation_config.epsilon, environment_config.task
-          ),
-          lineage={
-              'command': command,
-              'seed': seed,
-              'network': settings.to_json_value(config.network),
-              'agent': settings.to_json_value(config.agent),
-              'online': settings.to_json_value(config.online),
-              **trainer.counts(),
-              'teacher': parent,
-          },
-      ),
+      environment_config,
+      records,
+      evaluation_config.epsilon,
+      {
+          'command': command,
+          'seed': seed,
+          'network': settings.to_json_value(config.network),
+          'agent': settings.to_json_value(config.agent),
+          'online': settings.to_json_value(config.online),
+          **trainer.counts(),
+          'teacher': parent,
+      },
   )

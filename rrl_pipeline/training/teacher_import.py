@@ -22,10 +22,10 @@ from rrl_pipeline.teachers import foreign_formats
 from rrl_pipeline.teachers import foreign_network
 from rrl_pipeline.teachers import foreign_teacher
 from rrl_pipeline.teachers import numpy_forward
+from rrl_pipeline.training import agent_export
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import imported_network
-from rrl_pipeline.training import teacher
 
 _AGENT = 'imported'
 # Each of random play and of noise, which reaches filters that play does not.
@@ -211,7 +211,7 @@ def _export(
       observation_dtype=interface.observation_dtype.name,
       action_meanings=interface.action_meanings,
       environment=environment_config_lib.to_json(config.environment),
-      score=teacher.score(
+      score=agent_export.score(
           returns, _evaluation_config(config).epsilon, config.environment.task
       ),
       lineage={

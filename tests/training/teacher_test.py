@@ -103,13 +103,6 @@ def test_guidance_holds_the_scores_to_compare_with(given, tmp_path):
   assert guidance.teacher.values(observation).shape == (1, 6)
 
 
-def test_a_score_says_how_it_came_about():
-  assert teacher.score(np.array([1.0, 3.0]), 0.001, 'Pong') == {
-      'mean_return': 2.0, 'std_return': 1.0, 'num_episodes': 2,
-      'epsilon': 0.001, 'random_return': -20.7,
-  }
-
-
 _AGENT = dataclasses.replace(
     methods.METHODS['tabula_rasa'].agent, min_replay_steps=20,
     replay_capacity=40, batch_size=4, update_period=2,
