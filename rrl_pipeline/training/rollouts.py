@@ -1,6 +1,7 @@
 """Plays whole episodes, several at a time, with one batch per step."""
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -128,14 +129,25 @@ def play(
   first = list(itertools.islice(waiting, num_parallel))
   if not first:
     return
-  environments = (
-      _processes(config, seed, num_parallel, num_workers)
-      if num_workers
-      else serial.SerialEnvironments(config, seed, len(first))
-  )
+  with _environments(
+      config, seed, num_parallel, num_workers, len(first)
+  ) as environments:
+    players = _players(
+        environments, config, seed, len(first), keep_frames, marco_polo_share
+    )
+    yield from _play(environments, players, policy, first, waiting, epsilon)
+
+
+def _players(
+    environments: parallel.ParallelEnvironments | serial.SerialEnvironments,
+    config: environment_config_lib.EnvironmentConfig,
+    seed: int,
+    count: int,
+    keep_frames: bool,
+    marco_polo_share: float,
+) -> list[_Player]:
   frame = environments.observation_spec()
-  num_actions = environments.action_spec().num_values
-  players = [
+  return [
       _Player(
           i,
           frame,
@@ -144,8 +156,20 @@ def play(
           keep_frames,
           exploration_lib.make(config, marco_polo_share),
       )
-      for i in range(len(first))
+      for i in range(count)
   ]
+
+
+def _play(
+    environments: parallel.ParallelEnvironments | serial.SerialEnvironments,
+    players: Sequence[_Player],
+    policy: Policy,
+    first: Sequence[int],
+    waiting: Iterator[int],
+    epsilon: Callable[[int], float],
+) -> Iterator[PlayedEpisode]:
+  """Plays the episodes `first`, and then those that are waiting."""
+  num_actions = environments.action_spec().num_values
   order = collections.deque()  # Started and not yet yielded.
   finished = {}
 
@@ -185,6 +209,30 @@ def play(
     players = [p for p in players if p not in ended[len(following) :]]
     while order and order[0] in finished:
       yield finished.pop(order.popleft())
+
+
+@contextlib.contextmanager
+def _environments(
+    config: environment_config_lib.EnvironmentConfig,
+    seed: int,
+    num_parallel: int,
+    num_workers: int,
+    count: int,
+) -> Iterator[parallel.ParallelEnvironments | serial.SerialEnvironments]:
+  """Gives at least `count` environments."""
+  if not num_workers:
+    yield serial.SerialEnvironments(config, seed, count)
+    return
+  environments = _processes(config, seed, num_parallel, num_workers)
+  try:
+    yield environments
+  except GeneratorExit:
+    raise  # Nobody wants more episodes; the next ones begin with a reset.
+  except BaseException:
+    # The processes may be gone, or one of them about to answer.
+    environments.close()
+    _processes.cache_clear()
+    raise
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,5 +1,8 @@
 """Tests of playing several episodes at once."""
 
+import os
+import signal
+
 import dm_env
 from dm_env import specs
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import factory
+from rrl_pipeline.environments import parallel
 from rrl_pipeline.training import rollouts
 
 _CONFIG = atari.AtariConfig(stack_size=2, max_episode_steps=6)
@@ -195,8 +199,15 @@ def test_episodes_are_the_same_in_other_processes():
         num_workers=num_workers,
     ))
 
-  for _ in range(2):  # The second time in processes that are there.
-    for here, there in zip(play(0), play(2), strict=True):
+  expected = play(0)
+  # The second time in processes that are there, the third in new ones.
+  for is_killed in (False, False, True):
+    if is_killed:
+      for process in rollouts._processes(config, 2, 3, 2).process_ids:
+        os.kill(process, signal.SIGKILL)
+      with pytest.raises(parallel.WorkerError, match='SIGKILL'):
+        play(2)
+    for here, there in zip(expected, play(2), strict=True):
       assert (here.number, here.terminal) == (there.number, there.terminal)
       for name in ('frames', 'actions', 'rewards'):
         np.testing.assert_array_equal(
