@@ -20,7 +20,7 @@ import os
 import pathlib
 import secrets
 import socket
-from typing import Any, Iterator, Optional, Union
+from typing import Any, BinaryIO, Iterator, Optional, Union
 
 _TEMPORARY_SUFFIX = '.rrl_tmp'
 # Descriptors of the locks that this process holds.
@@ -31,22 +31,35 @@ class LockedError(Exception):
   """Another process works in the run directory."""
 
 
-def write_bytes(path: Union[str, os.PathLike], data: bytes) -> None:
-  """Writes a file so that a crash leaves its old contents or its new ones."""
+@contextlib.contextmanager
+def whole_file(path: Union[str, os.PathLike]) -> Iterator[BinaryIO]:
+  """Gives a file to write; a crash leaves the old contents or the new ones.
+
+  Raises:
+    OSError: it could not be written; the error names the file.
+  """
   path = pathlib.Path(path)
   temporary = path.parent / (
       f'.{path.name}.{secrets.token_hex(6)}{_TEMPORARY_SUFFIX}'
   )
   try:
     with open(temporary, 'xb') as file:
-      file.write(data)
+      yield file
       file.flush()
       os.fsync(file.fileno())
     os.replace(temporary, path)
-  except BaseException:
+  except BaseException as error:
     temporary.unlink(missing_ok=True)
+    if isinstance(error, OSError) and error.errno and not error.filename:
+      error.filename = os.fspath(path)  # A failed write does not say it.
     raise
-  _flush_directory(path.parent)
+  flush_directory(path.parent)
+
+
+def write_bytes(path: Union[str, os.PathLike], data: bytes) -> None:
+  """Writes a file so that a crash leaves its old contents or its new ones."""
+  with whole_file(path) as file:
+    file.write(data)
 
 
 def write_json(path: Union[str, os.PathLike], value: Any) -> None:
@@ -170,7 +183,7 @@ def _close_locks_in_child() -> None:
 os.register_at_fork(after_in_child=_close_locks_in_child)
 
 
-def _flush_directory(directory: pathlib.Path) -> None:
+def flush_directory(directory: Union[str, os.PathLike]) -> None:
   """Makes a rename in `directory` outlive a power failure."""
   descriptor = os.open(directory, os.O_RDONLY)
   try:

@@ -54,8 +54,9 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(
     raise OSError(28, 'No space left on device')
 
   monkeypatch.setattr(os, 'fsync', fail)
-  with pytest.raises(OSError, match='No space left'):
+  with pytest.raises(OSError, match='No space left') as raised:
     run_directory.write_bytes(path, b'new')
+  assert raised.value.filename == str(path)
   assert path.read_bytes() == b'old'
   assert os.listdir(tmp_path) == ['file']
 

@@ -1,6 +1,6 @@
 """Sudden ends of training, and the comparison of what comes after them."""
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -34,6 +34,31 @@ def kill_at(
     return result
 
   patch.setattr(owner, name, wrapper)
+
+
+def kill_at_any(
+    patch: pytest.MonkeyPatch, functions: Sequence[tuple[Any, str]], count: int
+) -> None:
+  """Makes the `count`-th call of all these functions together end in `Killed`.
+
+  Args:
+    patch: undoes it.
+    functions: class or module and name, of each.
+    count: which of the calls, from 1; it does nothing before it ends.
+  """
+  calls = []
+
+  def wrap(original):
+    def wrapper(*args, **kwargs):
+      calls.append(None)
+      if len(calls) == count:
+        raise Killed
+      return original(*args, **kwargs)
+
+    return wrapper
+
+  for owner, name in functions:
+    patch.setattr(owner, name, wrap(getattr(owner, name)))
 
 
 def assert_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ import os
 import pathlib
 from typing import Sequence
 
+from rrl_pipeline import run_directory
 from rrl_pipeline import types
 from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.training import config as config_lib
@@ -94,9 +95,8 @@ class EvaluationLog:
     return list(groups.values())
 
   def _rewrite(self, records: list[types.EvaluationRecord]) -> None:
-    temporary = self._path.with_suffix('.tmp')
-    temporary.write_text(''.join(f'{r.to_json()}\n' for r in records))
-    os.replace(temporary, self._path)
+    text = ''.join(f'{record.to_json()}\n' for record in records)
+    run_directory.write_bytes(self._path, text.encode())
     self.records = records
 
 

@@ -7,29 +7,23 @@ their number. Checkpoints are those of the single-process loop.
 """
 
 import os
-import pathlib
+import secrets
 import time
 from typing import Optional
 
 import numpy as np
 
 from rrl_pipeline import stopping
-from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import diagnostics
 from rrl_pipeline.agents import learning
 from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.replay import actor_rows
 from rrl_pipeline.replay import episode_pieces
-from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
-from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import guidance as guidance_lib
-from rrl_pipeline.training import metric_log
-from rrl_pipeline.training import online_learner
-from rrl_pipeline.training import online_replay
+from rrl_pipeline.training import online_run
 from rrl_pipeline.training import role_link
-from rrl_pipeline.training import seeding
 from rrl_pipeline.training import teacher_data
 from rrl_pipeline.training import timing
 from rrl_pipeline.training import weight_snapshots
@@ -77,42 +71,35 @@ class LearnerRole:
           'online.record_episodes is for one process that acts and learns;'
           ' leave --num_actors out, or set it to false.'
       )
-    directory = pathlib.Path(directory)
     self._environment_config = environment_config
     self._agent_config = agent_config
     self._config = config
-    self._checkpointer = checkpointing.Checkpointer(
-        directory / 'checkpoints', learner.state
-    )
-    self._evaluations = evaluation.EvaluationLog(directory)
-    self._snapshots = weight_snapshots.WeightSnapshots(directory / 'snapshots')
-    self._metrics = metric_log.MetricLog(directory)
-    self._replay = online_replay.OnlineReplay(
+    self._run = online_run.OnlineRun(
         directory,
+        agent,
         environment_config,
         agent_config,
-        config.num_actor_steps,
-        seeding.derive(seed, agent, 'replay'),
+        config,
+        learner,
+        seed,
+        guidance,
         data,
+        timing.Stopwatch(),
     )
-    self._learner = online_learner.OnlineLearner(
-        agent_config, learner, self._replay, guidance, timing.Stopwatch()
-    )
+    self._learner = self._run.learner
+    self._snapshots = self._run.snapshots
     self._pieces = episode_pieces.EpisodePieces(
         agent_config.n_step, environment_config.stack_size
     )
-    self.actor_steps = 0
-    self._stored_steps = 0
-    self._episodes = 0
-    self._clock = timing.Clock()
-    self._training_return = self._realised_value = float('nan')
     # Of the episode that each actor is in; none if its start was missed.
     self._rewards: dict[int, list[float]] = {}
     self._staleness: list[int] = []
     self._offer = 0
     self._offered: Optional[weight_snapshots.Snapshot] = None
-    self._restore()
-    self._learner.wean(self._evaluations)
+
+  @property
+  def actor_steps(self) -> int:
+    return self._run.actor_steps
 
   def run(self, link: role_link.RoleLink) -> None:
     """Trains until `num_actor_steps` are done and evaluated.
@@ -131,8 +118,7 @@ class LearnerRole:
         if request.is_made:
           self._save()
           request.stop()
-        due = self._checkpoint_steps + self._config.checkpoint_period
-        if self.actor_steps >= min(due, total):
+        if self._run.is_checkpoint_due:
           self._save()
         self._tick()
       while len(self._snapshots):
@@ -158,21 +144,18 @@ class LearnerRole:
       return
     before = self._pieces.num_given
     for piece in self._pieces.add(row):
-      self._replay.store.extend(piece)
-    self._stored_steps += self._pieces.num_given - before
+      self._learner.replay.store.extend(piece)
+    self._run.stored_steps += self._pieces.num_given - before
     self._follow_episode(row)
     if row.is_last:
       return
-    self.actor_steps += 1
+    self._run.actor_steps += 1
     self._staleness.append(
         max(0, self._learner.num_steps - int(row.learner_steps))
     )
     if self.actor_steps % self._agent_config.update_period == 0:
       self._learn()
-    if (
-        self.actor_steps % self._config.evaluation_period == 0
-        or self.actor_steps == self._config.num_actor_steps
-    ):
+    if self._run.is_evaluation_due:
       self._snapshots.save(
           weight_snapshots.Snapshot(
               self.actor_steps,
@@ -202,10 +185,10 @@ class LearnerRole:
       if rewards is not None:
         rewards.append(float(row.reward))
       return
-    self._episodes += 1
+    self._run.episodes += 1
     if rewards:
-      self._training_return = sum(rewards)
-      self._realised_value = diagnostics.realised_value(
+      self._run.training_return = sum(rewards)
+      self._run.realised_value = diagnostics.realised_value(
           rewards,
           self._agent_config.discount,
           self._environment_config.reward_limit,
@@ -214,8 +197,7 @@ class LearnerRole:
 
   def _learn(self) -> None:
     # Steps of unfinished pieces cannot be drawn yet, and do not count.
-    held = self._replay.num_initial + self._stored_steps
-    if held < self._agent_config.min_replay_steps:
+    if not self._run.may_learn:
       return
     self._learner.update(self.actor_steps)
     if self._learner.num_steps % _PUBLISH_PERIOD == 0:
@@ -226,18 +208,13 @@ class LearnerRole:
   def _variables(self) -> list:
     return self._learner.learner.network.variables
 
-  def _horizon(self) -> int:
-    return acting.horizon(
-        self._agent_config.roll_in, len(self._evaluations.evaluations())
-    )
-
   def _publish(self) -> None:
     """Gives the actors the weights of now."""
     state = role_link.PolicyState(
         self.actor_steps,
         self._learner.num_steps,
         self._learner.asks_teacher(self.actor_steps),
-        self._horizon(),
+        self._learner.horizon,
     )
     self._link.push_policy(state, self._variables())
 
@@ -267,10 +244,10 @@ class LearnerRole:
         (records[0].actor_steps, records[0].learner_steps) != offered[:2]
     ):
       return  # Of an evaluator that did it twice.
-    self._evaluations.append(records)
+    self._run.evaluations.append(records)
     self._snapshots.discard(offered.actor_steps)
     self._offered, self._offer = None, 0
-    self._learner.wean(self._evaluations)
+    self._learner.wean(self._run.evaluations)
     self._publish()
 
   def _offer_oldest(self) -> None:
@@ -281,65 +258,19 @@ class LearnerRole:
     self._link.push_offer(
         role_link.PolicyState(steps, learner_steps, False, 0), weights
     )
-    self._offer = time.time_ns()
+    # Of no other offer, not even of those of a learner before this one.
+    self._offer = 1 + secrets.randbelow(2**62)
 
   def _write_metrics(self) -> None:
-    values = self._learner.take_metrics(self.actor_steps)
-    if not values:
-      return
-    if self._agent_config.roll_in.horizon:
-      values['roll_in_horizon'] = self._horizon()
-    self._metrics.write(
-        self._learner.num_steps,
-        {
-            **values,
-            'actor_steps': self.actor_steps,
-            'frames': self.actor_steps * self._environment_config.frame_skip,
-            'epsilon': acting.epsilon(self._agent_config, self.actor_steps),
-            'training_return': self._training_return,
-            'realised_value': self._realised_value,
-            'overestimation': values['mean_q'] - self._realised_value,
-            # Learner steps by which the weights that acted were behind.
-            'staleness': np.mean(self._staleness),
-            'max_staleness': max(self._staleness),
-            'waiting_evaluations': len(self._snapshots),
-        },
-    )
-    self._staleness.clear()
+    # Learner steps by which the weights that acted were behind.
+    staleness = self._staleness or [0]
+    if self._run.write_metrics(
+        staleness=np.mean(staleness),
+        max_staleness=max(staleness),
+        waiting_evaluations=len(self._snapshots),
+    ):
+      self._staleness.clear()
 
   def _save(self) -> None:
     self._write_metrics()
-    self._replay.save()
-    self._checkpoint_steps = self.actor_steps
-    self._checkpointer.save(
-        self.actor_steps,
-        {
-            'actor_steps': self.actor_steps,
-            'episode': self._episodes,
-            'rows': self._replay.store.num_added,
-            'stored_steps': self._stored_steps,
-            'training_return': self._training_return,
-            'realised_value': self._realised_value,
-            **self._clock.total(),
-        },
-    )
-
-  def _restore(self) -> None:
-    state = self._checkpointer.restore()
-    self._checkpoint_steps = 0
-    if state is None:
-      self._replay.restore()
-    else:
-      self.actor_steps = self._checkpoint_steps = state['actor_steps']
-      self._episodes = state['episode']
-      self._stored_steps = state.get('stored_steps', self.actor_steps)
-      self._training_return = state['training_return']
-      self._realised_value = state['realised_value']
-      self._clock = timing.Clock(state['wall_seconds'], state['cpu_seconds'])
-      self._replay.restore(state['rows'])
-    self._evaluations.truncate_after(self._learner.num_steps, self.actor_steps)
-    self._snapshots.truncate_after(self.actor_steps)
-    for records in self._evaluations.evaluations():
-      # It may have ended just after it took these.
-      self._snapshots.discard(records[0].actor_steps)
-    self._metrics.truncate_after(self._learner.num_steps)
+    self._run.save()

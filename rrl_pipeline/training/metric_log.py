@@ -78,6 +78,11 @@ class MetricLog:
       )
     self._file = open(self._path, 'a', encoding='utf-8')
 
+  @property
+  def last_step(self) -> int:
+    """The step of the last row; -1 if there is none."""
+    return self._last_step
+
   def write(self, step: int, values: Mapping[str, float]) -> None:
     """Appends one row.
 
@@ -89,6 +94,7 @@ class MetricLog:
 
     Raises:
       ValueError: a step that goes back, or a name that cannot head a column.
+      OSError: the row could not be written, as when the disk is full.
     """
     step = int(step)
     if step < self._last_step:
@@ -106,8 +112,12 @@ class MetricLog:
       self._rewrite(self._columns + new_columns, rows + [row])
       self._file = open(self._path, 'a', encoding='utf-8')
     else:
-      self._file.write(_format_row(self._columns, row))
-      self._file.flush()
+      try:
+        self._file.write(_format_row(self._columns, row))
+        self._file.flush()
+      except OSError as error:
+        error.filename = os.fspath(self._path)  # It does not say it itself.
+        raise
     self._last_step = step
     if self._writer is None:
       self._open_writer()  # Replays the whole file, this row included.
@@ -165,10 +175,15 @@ class MetricLog:
 def _write_events(writer: Any, row: Mapping[str, float]) -> None:
   import tensorflow as tf
 
-  with writer.as_default(step=int(row[_STEP])):
-    for name, value in row.items():
-      if name != _STEP:
-        tf.summary.scalar(name, value)
+  try:
+    with writer.as_default(step=int(row[_STEP])):
+      for name, value in row.items():
+        if name != _STEP:
+          tf.summary.scalar(name, value)
+  except tf.errors.OpError as error:
+    raise OSError(
+        f'The events for TensorBoard could not be written: {error.message}'
+    ) from error
 
 
 def _check_name(name: str) -> None:

@@ -2,7 +2,11 @@
 
 import os
 import pathlib
+import sys
 
+import numpy as np
+
+from rrl_pipeline import stopping
 from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import learning
@@ -62,28 +66,34 @@ class OfflineTrainer:
     self._metrics = metric_log.MetricLog(directory)
     self._means = learner_metrics.MeanMetrics()
     self.stopwatch = timing.Stopwatch()
-    self._checkpointer.restore()
+    if self._checkpointer.restore() is None:
+      print(self._checkpointer.describe_space(_AGENT), file=sys.stderr)
     steps = int(learner.num_steps)
+    self._checkpoint_step = steps
     self.evaluations.truncate_after(steps, 0)
     self._metrics.truncate_after(steps)
 
   def run(self) -> None:
-    """Trains until `num_learner_steps` are done."""
+    """Trains until `num_learner_steps` are done.
+
+    Raises:
+      Stopped: if it was asked to; a checkpoint was taken.
+    """
     config = self._config
     total, start = config.num_learner_steps, int(self._learner.num_steps)
-    with progress_lib.progress(total, start, 'offline', 'updates') as progress:
+    with stopping.listen() as self._stop, progress_lib.progress(
+        total, start, 'offline', 'updates'
+    ) as progress:
+      self._evaluate_if_due(start)
       for step in range(start + 1, total + 1):
         self._learn(step)
         progress.update(1)
-        is_end = step == total
-        if is_end or step % config.evaluation_period == 0:
-          with self.stopwatch.measure('evaluation'):
-            self._evaluate(step)
-        if is_end or step % config.checkpoint_period == 0:
-          self._write_metrics(step)
-          self._checkpointer.save(step, {})
+        self._evaluate_if_due(step)
+        if step == total or step % config.checkpoint_period == 0:
+          self._save(step)
         elif step % config.log_period == 0:
           self._write_metrics(step)
+        self._stop_if_asked(step)
 
   def _learn(self, step: int) -> None:
     config = self._agent_config
@@ -102,22 +112,47 @@ class OfflineTrainer:
           ).metrics
       )
 
-  def _evaluate(self, step: int) -> None:
-    self.evaluations.append(
-        evaluation.evaluate(
-            self._environment_config,
-            self._evaluation_config,
-            self._policy,
-            evaluation.Progress(
-                agent=_AGENT,
-                stage='offline',
-                seed=self._seed,
-                learner_steps=step,
-                actor_steps=0,
-            ),
-            self._evaluation_config.num_episodes,
-        )
-    )
+  def _evaluate_if_due(self, step: int) -> None:
+    """Evaluates, unless the run was stopped after it had done so."""
+    is_due = step and step % self._config.evaluation_period == 0
+    is_due = is_due or step == self._config.num_learner_steps
+    if not is_due or any(
+        record.learner_steps == step for record in self.evaluations.records
+    ):
+      return
+
+    def policy(observations: np.ndarray) -> np.ndarray:
+      self._stop_if_asked(step)
+      return self._policy(observations)
+
+    with self.stopwatch.measure('evaluation'):
+      records = evaluation.evaluate(
+          self._environment_config,
+          self._evaluation_config,
+          policy,
+          evaluation.Progress(
+              agent=_AGENT,
+              stage='offline',
+              seed=self._seed,
+              learner_steps=step,
+              actor_steps=0,
+          ),
+          self._evaluation_config.num_episodes,
+      )
+    self.evaluations.append(records)
+
+  def _stop_if_asked(self, step: int) -> None:
+    """Ends with a checkpoint; an evaluation under way is made later."""
+    if self._stop.is_made:
+      self._save(step)
+      self._stop.stop()
+
+  def _save(self, step: int) -> None:
+    if step == self._checkpoint_step:
+      return
+    self._write_metrics(step)
+    self._checkpointer.save(step, {})
+    self._checkpoint_step = step
 
   def _write_metrics(self, step: int) -> None:
     values = self._means.take()

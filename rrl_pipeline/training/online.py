@@ -9,10 +9,13 @@ what their networks start from.
 import contextlib
 import os
 import pathlib
-from typing import ContextManager, Optional
+import sys
+from typing import ContextManager, Optional, Sequence
 
 import dm_env
+import numpy as np
 import reverb
+import tensorflow as tf
 
 from rrl_pipeline import stopping
 from rrl_pipeline.agents import acting
@@ -23,15 +26,12 @@ from rrl_pipeline.environments import factory
 from rrl_pipeline.replay import adders
 from rrl_pipeline.replay import tables
 from rrl_pipeline.training import actor as actor_lib
-from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import episode_recording
 from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import exploration as exploration_lib
 from rrl_pipeline.training import guidance as guidance_lib
-from rrl_pipeline.training import metric_log
-from rrl_pipeline.training import online_learner
-from rrl_pipeline.training import online_replay
+from rrl_pipeline.training import online_run
 from rrl_pipeline.training import progress as progress_lib
 from rrl_pipeline.training import seeding
 from rrl_pipeline.training import teacher_data
@@ -93,46 +93,35 @@ class OnlineTrainer:
     self._environment = factory.make(
         environment_config, seeding.derive(seed, agent, 'environment')
     )
+    self._network = learner.network
     self._policy = acting.GreedyPolicy(learner.network)
-    self._checkpointer = checkpointing.Checkpointer(
-        directory / 'checkpoints', learner.state
-    )
-    self._evaluations = evaluation.EvaluationLog(directory)
-    self._metrics = metric_log.MetricLog(directory)
     self.stopwatch = timing.Stopwatch()
-    self._replay = online_replay.OnlineReplay(
+    self._run = online_run.OnlineRun(
         directory,
+        agent,
         environment_config,
         agent_config,
-        config.num_actor_steps,
-        seeding.derive(seed, agent, 'replay'),
+        config,
+        learner,
+        seed,
+        guidance,
         data,
+        self.stopwatch,
     )
-    self._learner = online_learner.OnlineLearner(
-        agent_config, learner, self._replay, guidance, self.stopwatch
-    )
-    self._clock = timing.Clock()
-    self.actor_steps = 0
-    self._first_step = self._learner.num_steps
-    self._episode = 0
-    self._checkpoint_steps = 0
-    self._training_return = self._realised_value = float('nan')
-    self._restore()
-    self._learner.wean(self._evaluations)
+    self._learner = self._run.learner
+    self._replay = self._learner.replay
+
+  @property
+  def actor_steps(self) -> int:
+    return self._run.actor_steps
 
   def counts(self) -> dict[str, float]:
     """What the agent has done online, and the time that it took."""
-    return {
-        'actor_steps': self.actor_steps,
-        'frames': self.actor_steps * self._environment_config.frame_skip,
-        'learner_steps': self._learner.num_steps - self._first_step,
-        'episodes': self._episode,
-        **self._clock.total(),
-    }
+    return self._run.counts()
 
   @property
   def evaluations(self) -> evaluation.EvaluationLog:
-    return self._evaluations
+    return self._run.evaluations
 
   def run(self) -> None:
     """Trains until `num_actor_steps` are done.
@@ -145,12 +134,12 @@ class OnlineTrainer:
       Stopped: if it was asked to.
     """
     with stopping.listen() as self._stop:
-      self._run()
+      self._evaluate_waiting()
+      if self.actor_steps < self._config.num_actor_steps:
+        self._train()
 
-  def _run(self) -> None:
-    total = self._config.num_actor_steps
-    if self.actor_steps >= total:
-      return
+  def _train(self) -> None:
+    run, total = self._run, self._config.num_actor_steps
     # An actor may be one update period ahead of the learner. Every step can
     # end an episode, and an episode's end is a row of its own.
     table = tables.step_table(
@@ -163,7 +152,7 @@ class OnlineTrainer:
     self._learner.connect(client)
     with self._recorded() as environment, progress_lib.progress(
         total, self.actor_steps, f'online {self._agent}', 'steps'
-    ) as progress:
+    ) as display:
       self._actor = actor_lib.Actor(
           environment,
           self._environment_config,
@@ -179,19 +168,18 @@ class OnlineTrainer:
               self._environment_config, self._agent_config.marco_polo_share
           ),
       )
-      self._actor.episode = self._episode
-      self._actor.horizon = self._horizon()
-      self._actor.training_return = self._training_return
-      self._actor.realised_value = self._realised_value
+      self._actor.episode = run.episodes
+      self._actor.training_return = run.training_return
+      self._actor.realised_value = run.realised_value
       while self.actor_steps < total:
         before = self.actor_steps
         self._play_episode()
-        progress.update(self.actor_steps - before)
-        due = self._checkpoint_steps + self._config.checkpoint_period
-        if self.actor_steps >= min(due, total):
-          self._save()
+        display.update(self.actor_steps - before)
+        if run.is_checkpoint_due or self._stop.is_made:
+          self._learner.read(self._actor.adder.num_written)
+          run.write_metrics()
+          run.save()
         if self._stop.is_made:
-          self._save()
           self._stop.stop()
       self._actor.close()
     server.stop()
@@ -206,116 +194,83 @@ class OnlineTrainer:
         self._agent,
         self._seed,
         self._directory / 'recording',
-        self._episode,
+        self._run.episodes,
     )
 
   def _play_episode(self) -> None:
+    run, actor = self._run, self._actor
     total = self._config.num_actor_steps
-    while self._actor.episode == self._episode and self.actor_steps < total:
-      self._actor.step(
-          self.actor_steps, self._learner.asks_teacher(self.actor_steps)
-      )
-      self.actor_steps += 1
-      if self._stop.is_older_than(STOP_SECONDS):
-        self._stop.stop()
+    actor.horizon = self._learner.horizon
+    while actor.episode == run.episodes and self.actor_steps < total:
+      actor.step(self.actor_steps, self._learner.asks_teacher(self.actor_steps))
+      run.actor_steps += 1
+      run.stored_steps += 1
+      run.training_return = actor.training_return
+      run.realised_value = actor.realised_value
+      self._leave_if_late()
       if self.actor_steps % self._agent_config.update_period == 0:
         self._learn()
-      if (
-          self.actor_steps % self._config.evaluation_period == 0
-          or self.actor_steps == total
-      ):
-        with self.stopwatch.measure('evaluation'):
-          self._evaluate()
-    self._actor.abandon()
-    self._episode = self._actor.episode
-    self._training_return = self._actor.training_return
-    self._realised_value = self._actor.realised_value
+      if run.is_evaluation_due:
+        self._evaluate(self.actor_steps, self._learner.num_steps)
+    actor.abandon()
+    run.episodes = actor.episode
 
   def _learn(self) -> None:
     with self.stopwatch.measure('replay'):
       self._learner.read(self._actor.adder.num_written)
-    held = self._replay.num_initial + self.actor_steps
-    if held < self._agent_config.min_replay_steps:
+    if not self._run.may_learn:
       return
     self._learner.update(self.actor_steps)
     if self._learner.num_steps % self._config.log_period == 0:
-      self._write_metrics()
+      self._run.write_metrics()
 
-  def _evaluate(self) -> None:
-    self._evaluations.append(
-        evaluation.evaluate(
-            self._environment_config,
-            self._evaluation_config,
-            self._policy,
-            evaluation.Progress(
-                agent=self._agent,
-                stage='online',
-                seed=self._seed,
-                learner_steps=self._learner.num_steps,
-                actor_steps=self.actor_steps,
-            ),
-            self._evaluation_config.num_episodes,
-        )
-    )
-    self._learner.wean(self._evaluations)
-    self._actor.horizon = self._horizon()
+  def _evaluate_waiting(self) -> None:
+    """Makes the evaluations that a run of several processes left open."""
+    snapshots, variables = self._run.snapshots, self._network.variables
+    weights = [variable.numpy() for variable in variables]
+    while (waiting := snapshots.oldest()) is not None:
+      _assign(variables, waiting.weights)
+      self._evaluate(waiting.actor_steps, waiting.learner_steps)
+      snapshots.discard(waiting.actor_steps)
+    _assign(variables, weights)
 
-  def _horizon(self) -> int:
-    """α of the roll-in now."""
-    return acting.horizon(
-        self._agent_config.roll_in, len(self._evaluations.evaluations())
-    )
+  def _evaluate(self, actor_steps: int, learner_steps: int) -> None:
+    with self.stopwatch.measure('evaluation'):
+      records = evaluation.evaluate(
+          self._environment_config,
+          self._evaluation_config,
+          self._evaluated_policy,
+          evaluation.Progress(
+              agent=self._agent,
+              stage='online',
+              seed=self._seed,
+              learner_steps=learner_steps,
+              actor_steps=actor_steps,
+          ),
+          self._evaluation_config.num_episodes,
+      )
+    self.evaluations.append(records)
+    self._learner.wean(self.evaluations)
 
-  def _write_metrics(self) -> None:
-    values = self._learner.take_metrics(self.actor_steps)
-    if not values:
-      return
-    if self._agent_config.roll_in.horizon:
-      values['roll_in_horizon'] = self._actor.horizon
-    self._metrics.write(
-        self._learner.num_steps,
-        {
-            **values,
-            'actor_steps': self.actor_steps,
-            'frames': self.actor_steps * self._environment_config.frame_skip,
-            'epsilon': acting.epsilon(self._agent_config, self.actor_steps),
-            'training_return': self._actor.training_return,
-            # Q-values above what follows them are too high.
-            'realised_value': self._actor.realised_value,
-            'overestimation': values['mean_q'] - self._actor.realised_value,
-        },
-    )
+  def _evaluated_policy(self, observations: np.ndarray) -> np.ndarray:
+    # An evaluation takes minutes, which is longer than anybody waits.
+    self._leave_if_late()
+    return self._policy(observations)
 
-  def _save(self) -> None:
-    self._write_metrics()
-    self._learner.read(self._actor.adder.num_written)
-    self._replay.save()
-    self._checkpoint_steps = self.actor_steps
-    self._checkpointer.save(
-        self.actor_steps,
-        {
-            'actor_steps': self.actor_steps,
-            'episode': self._episode,
-            'rows': self._replay.store.num_added,
-            'training_return': self._training_return,
-            'realised_value': self._realised_value,
-            **self._clock.total(),
-        },
-    )
+  def _leave_if_late(self) -> None:
+    if self._stop.is_older_than(STOP_SECONDS):
+      print(
+          f'{self._agent}: the episode in flight did not end within'
+          f' {STOP_SECONDS:g} s and is discarded; the newest checkpoint is that'
+          f' of step {self._run.checkpoint_steps:,}',
+          file=sys.stderr,
+          flush=True,
+      )
+      self._stop.stop()
 
-  def _restore(self) -> None:
-    state = self._checkpointer.restore()
-    if state is None:
-      # Nor may rows of an attempt that ended before its first checkpoint stay.
-      self._replay.restore()
-      self._evaluations.truncate_after(self._learner.num_steps, 0)
-      self._metrics.truncate_after(self._learner.num_steps)
-      return
-    self.actor_steps = self._checkpoint_steps = state['actor_steps']
-    self._episode = state['episode']
-    self._training_return = state['training_return']
-    self._realised_value = state['realised_value']
-    self._clock = timing.Clock(state['wall_seconds'], state['cpu_seconds'])
-    self._replay.restore(state['rows'])
-    self._evaluations.truncate_after(self._learner.num_steps, self.actor_steps)
-    self._metrics.truncate_after(self._learner.num_steps)
+
+def _assign(
+    variables: Sequence[tf.Variable], values: Sequence[np.ndarray]
+) -> None:
+  for variable, value in zip(variables, values, strict=True):
+    variable.assign(value)

@@ -8,6 +8,7 @@ from typing import Optional
 
 import reverb
 
+from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import learning
 from rrl_pipeline.agents import weaning
@@ -28,6 +29,7 @@ class OnlineLearner:
   Attributes:
     learner: the networks and their optimiser.
     replay: the latest steps.
+    horizon: α of the roll-in of the episodes to begin; 0 for none.
   """
 
   def __init__(
@@ -55,6 +57,7 @@ class OnlineLearner:
     self._means = learner_metrics.MeanMetrics()
     self._ratios: list[tuple[int, float]] = []
     self._decay_of_scores = 1.0
+    self.horizon = acting.horizon(agent_config.roll_in, 0)
 
   @property
   def num_steps(self) -> int:
@@ -65,6 +68,8 @@ class OnlineLearner:
 
     A resumed run cannot miss anything this way.
     """
+    groups = evaluations.evaluations()
+    self.horizon = acting.horizon(self._agent_config.roll_in, len(groups))
     config = self._agent_config.weaning
     if config.schedule != 'score':
       return
@@ -75,7 +80,7 @@ class OnlineLearner:
                 evaluation.mean_return(records), config.ratio
             ),
         )
-        for records in evaluations.evaluations()
+        for records in groups
     ]
     self._decay_of_scores = weaning.score_decay(
         config, (ratio for _, ratio in self._ratios)
@@ -146,6 +151,8 @@ class OnlineLearner:
     weaned_at = self._weaned_at(actor_steps)
     if self._agent_config.learns_from_teacher and weaned_at is not None:
       values['weaned_at'] = weaned_at
+    if self._agent_config.roll_in.horizon:
+      values['roll_in_horizon'] = self.horizon
     return values
 
   def _decay(self, actor_steps: int) -> float:

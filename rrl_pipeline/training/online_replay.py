@@ -1,25 +1,25 @@
 """The replay of the online stage: what it holds, and how batches are drawn."""
 
+import math
 import os
 import pathlib
-from typing import NamedTuple, Optional
+from typing import Mapping, NamedTuple, Optional
 
 from acme import types
 import numpy as np
 
 from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.environments import config as environment_config_lib
+from rrl_pipeline.environments import environment as environment_lib
 from rrl_pipeline.environments import factory
 from rrl_pipeline.replay import frame_store
 from rrl_pipeline.replay import mixture
 from rrl_pipeline.replay import prioritized
-from rrl_pipeline.training import checkpointing
+from rrl_pipeline.training import row_log
 from rrl_pipeline.training import teacher_data as teacher_data_lib
 
 # What Dopamine's Rainbow gives a transition without any error: √1e-10.
 _LEAST_PRIORITY = 1e-5
-# As many as there are checkpoints.
-_KEPT_PRIORITIES = 2
 
 
 class Draw(NamedTuple):
@@ -46,6 +46,7 @@ class OnlineReplay:
   Attributes:
     store: the steps.
     num_initial: rows of the teacher's data that the replay began with.
+    max_bytes: of its rows, once it is full, before compression.
   """
 
   def __init__(
@@ -83,6 +84,7 @@ class OnlineReplay:
     self._capacity = min(
         agent_config.replay_capacity, self.num_initial + 2 * num_actor_steps
     )
+    self.max_bytes = self._capacity * _row_bytes(interface)
     self.store = frame_store.FrameStore(
         self._capacity,
         interface.frame.shape,
@@ -104,9 +106,7 @@ class OnlineReplay:
       self._sampler = prioritized.PrioritizedSampler(
           self.store, agent_config.n_step
       )
-    self._row_log = checkpointing.RowLog(directory / 'rows', self.num_initial)
-    self._priorities = directory / 'priorities'
-    self._oldest_kept = 0
+    self._row_log = row_log.RowLog(directory / 'rows', self.num_initial)
 
   def draw(self, index: int) -> Draw:
     """Batch `index`: it depends on that, the seed and the replay only."""
@@ -129,18 +129,25 @@ class OnlineReplay:
           draw.numbers, np.maximum(priorities, np.float32(_LEAST_PRIORITY))
       )
 
-  def save(self) -> None:
-    """Makes the replay durable, for the checkpoint that comes next."""
-    self._row_log.save(self.store, self._oldest_kept)
-    self._oldest_kept = self.store.oldest
-    if self._sampler is not None:
-      self._save_priorities()
+  def save(self) -> tuple[list[pathlib.Path], dict[str, np.ndarray]]:
+    """Makes the rows durable, for the checkpoint that comes next.
 
-  def restore(self, num_added: Optional[int] = None) -> None:
+    Returns:
+      The files that it needs, and the arrays that it must hold.
+    """
+    arrays = {} if self._sampler is None else self._sampler.state()
+    return self._row_log.save(self.store), arrays
+
+  def restore(
+      self,
+      num_added: Optional[int] = None,
+      arrays: Optional[Mapping[str, np.ndarray]] = None,
+  ) -> None:
     """Fills the replay with what it held when `num_added` rows had come.
 
     Args:
       num_added: None for as it was when the stage began.
+      arrays: that a checkpoint held for it.
 
     Raises:
       ValueError: if the copy on disk does not go with that number.
@@ -151,11 +158,8 @@ class OnlineReplay:
     if num_added - self._capacity < self.num_initial:
       self._fill()
     self._row_log.restore(self.store, num_added)
-    self._oldest_kept = self.store.oldest
-    if self._sampler is not None:
-      self._drop_priorities_after(num_added)
-      if not begins:
-        self._restore_priorities(num_added)
+    if self._sampler is not None and not begins:
+      self._sampler.restore(arrays)
 
   def _fill(self) -> None:
     """Adds the teacher's newest episodes."""
@@ -167,33 +171,14 @@ class OnlineReplay:
             )
         )
 
-  def _save_priorities(self) -> None:
-    self._priorities.mkdir(exist_ok=True)
-    temporary = self._priorities / 'incomplete'
-    with open(temporary, 'wb') as file:
-      np.savez(file, **self._sampler.state())
-    os.replace(temporary, self._priorities / f'{self.store.num_added}.npz')
-    for number in self._priority_numbers()[:-_KEPT_PRIORITIES]:
-      (self._priorities / f'{number}.npz').unlink()
 
-  def _drop_priorities_after(self, num_added: int) -> None:
-    """Removes what was written after the checkpoint that is resumed from."""
-    for number in self._priority_numbers():
-      if number > num_added:
-        (self._priorities / f'{number}.npz').unlink()
-
-  def _restore_priorities(self, num_added: int) -> None:
-    path = self._priorities / f'{num_added}.npz'
-    if not path.exists():
-      raise ValueError(
-          f'{self._priorities} holds no priorities of the {num_added} rows that'
-          ' the checkpoint needs. Remove the stage to start it afresh.'
-      )
-    with np.load(path, allow_pickle=False) as state:
-      self._sampler.restore(state)
-
-  def _priority_numbers(self) -> list[int]:
-    return sorted(int(path.stem) for path in self._priorities.glob('*.npz'))
+def _row_bytes(interface: environment_lib.Interface) -> int:
+  """Of a frame and of what belongs to it, see `frame_store.Rows`."""
+  frame = interface.frame
+  frame_bytes = frame.dtype.itemsize * math.prod(frame.shape)
+  # Action, reward and the teacher's values are four bytes each.
+  num_flags = 4
+  return frame_bytes + num_flags + 4 * (2 + interface.num_actions)
 
 
 def _given(value, reason: str):

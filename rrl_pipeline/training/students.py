@@ -320,7 +320,7 @@ def _switch(
   pretrained = checkpointing.Checkpointer(
       offline.checkpoints(offline_directory), learner.state
   )
-  if pretrained.restore() is None:
+  if pretrained.restore(may_fall_back=False) is None:
     raise ValueError(
         f'{offline_directory} holds no checkpoint of a student. Run'
         ' --stage=offline first.'

@@ -6,6 +6,10 @@ from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from rrl_pipeline.training import array_file
+
+_LEARNER_STEPS = 'learner_steps'
+
 
 class Snapshot(NamedTuple):
   """The weights of an agent at a moment of its training."""
@@ -31,26 +35,28 @@ class WeightSnapshots:
 
   def save(self, snapshot: Snapshot) -> None:
     """Adds one, or replaces the one with the same number of actor steps."""
-    temporary = self._directory / 'incomplete'
-    with open(temporary, 'wb') as file:
-      np.savez(
-          file,
-          *snapshot.weights,
-          learner_steps=np.int64(snapshot.learner_steps),
-      )
-    os.replace(temporary, self._path(snapshot.actor_steps))
+    array_file.write(
+        self._path(snapshot.actor_steps),
+        {
+            _LEARNER_STEPS: np.int64(snapshot.learner_steps),
+            **{str(i): weight for i, weight in enumerate(snapshot.weights)},
+        },
+    )
 
   def oldest(self) -> Optional[Snapshot]:
-    """The one with the fewest actor steps, if there is one."""
+    """The one with the fewest actor steps, if there is one.
+
+    Raises:
+      ValueError: its file is damaged.
+    """
     steps = self._steps()
     if not steps:
       return None
-    with np.load(self._path(steps[0]), allow_pickle=False) as arrays:
-      return Snapshot(
-          steps[0],
-          int(arrays['learner_steps']),
-          [arrays[f'arr_{i}'] for i in range(len(arrays.files) - 1)],
-      )
+    arrays = array_file.read(self._path(steps[0]))
+    learner_steps = int(arrays.pop(_LEARNER_STEPS))
+    return Snapshot(
+        steps[0], learner_steps, [arrays[str(i)] for i in range(len(arrays))]
+    )
 
   def discard(self, actor_steps: int) -> None:
     """Removes the one of this number of actor steps, if it is there."""

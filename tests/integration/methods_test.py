@@ -211,7 +211,7 @@ def test_a_killed_run_ends_like_an_undisturbed_one(
   with monkeypatch.context() as patch:
     # The replay is saved a second time, the checkpoint that needs it is not.
     interruptions.kill_at(
-        patch, checkpointing.tf.train.Checkpoint, 'write', 2, 'before'
+        patch, checkpointing.Checkpointer, 'save', 2, 'before'
     )
     with pytest.raises(interruptions.Killed):
       trainer.run()

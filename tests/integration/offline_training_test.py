@@ -1,10 +1,13 @@
 """Offline training on a small real store: exact, repeatable and resumable."""
 
 import dataclasses
+import os
+import signal
 
 import numpy as np
 import pytest
 
+from rrl_pipeline import stopping
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import learning
 from rrl_pipeline.agents import methods
@@ -158,10 +161,40 @@ def test_evaluations_and_metrics_come_at_their_periods_and_at_the_end(
   assert kept == {'60', '70'}
 
 
+@pytest.mark.parametrize('where, step', [('update', 33), ('evaluation', 30)])
+def test_a_run_that_was_asked_to_stop_ends_like_an_undisturbed_one(
+    undisturbed, store, tmp_path, monkeypatch, where, step
+):
+  def signalled(function):
+    def wrapper(*arguments, **kwargs):
+      if int(trainer._learner.num_steps) == step - (where == 'update'):
+        os.kill(os.getpid(), signal.SIGTERM)
+      return function(*arguments, **kwargs)
+
+    return wrapper
+
+  trainer = _trainer(tmp_path, store)
+  with monkeypatch.context() as patch:
+    owner = learning.Learner if where == 'update' else evaluation
+    name = 'update' if where == 'update' else 'evaluate'
+    patch.setattr(owner, name, signalled(getattr(owner, name)))
+    with pytest.raises(stopping.Stopped):
+      trainer.run()
+  made = [r.learner_steps for r in trainer.evaluations.records]
+  assert made == ([30, 30] if where == 'update' else [])
+  trainer = _trainer(tmp_path, store)
+  assert int(trainer._learner.num_steps) == step
+  trainer.run()
+  expected, found = _end_state(*undisturbed), _end_state(tmp_path, trainer)
+  # The checkpoint wrote a row of its own.
+  del expected['metrics'], found['metrics']
+  interruptions.assert_same(expected, found)
+
+
 # Where the process ends; see online_training_test.py.
 _MOMENTS = (
     (learning.Learner, 'update', 13, 'before'),
-    (checkpointing.tf.train.Checkpoint, 'write', 2, 'after'),
+    (checkpointing.Checkpointer, '_write', 2, 'after'),
     (evaluation.EvaluationLog, 'append', 1, 'after'),
     (metric_log.MetricLog, 'write', 2, 'after'),
     (checkpointing.Checkpointer, 'save', 1, 'after'),

@@ -27,6 +27,7 @@ from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import metric_log
 from rrl_pipeline.training import online
+from rrl_pipeline.training import row_log
 from rrl_pipeline.training import seeding
 
 _ENVIRONMENT = atari.AtariConfig(frame_size=40, max_episode_steps=45)
@@ -154,9 +155,9 @@ _MOMENTS = (
     # In the middle of the first episode that learns; nothing is saved yet.
     (learning.Learner, 'update', 4, 'before'),
     # The rows are saved, the checkpoint that needs them is not.
-    (checkpointing.RowLog, 'save', 1, 'after'),
+    (row_log.RowLog, 'save', 1, 'after'),
     # The second checkpoint of this attempt is half written.
-    (checkpointing.tf.train.Checkpoint, 'write', 2, 'after'),
+    (checkpointing.Checkpointer, '_write', 2, 'after'),
     # An evaluation is recorded, but no checkpoint knows of it.
     (evaluation.EvaluationLog, 'append', 1, 'after'),
     # Rows of metrics are written that no checkpoint knows of.

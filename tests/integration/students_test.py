@@ -164,6 +164,13 @@ def fixture_online_run(run):
   return run, began, counts
 
 
+def test_who_only_acts_has_the_network_of_the_learner():
+  learner = _TASK.learner(students.STUDENT, _AGENT)
+  network = _TASK.q_network(students.STUDENT, _AGENT)
+  assert network.output_shape == learner.network.output_shape
+  assert _equal(network.variables, learner.network.variables)
+
+
 def _offline_end(run):
   learner = _TASK.learner(students.STUDENT, _AGENT)
   checkpointer = students.checkpointing.Checkpointer(

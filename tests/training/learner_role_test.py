@@ -131,7 +131,7 @@ def test_one_update_for_so_many_steps_of_all(
     )
     assert row['training_return'] == _EPISODE
   assert role.actor_steps == 400
-  records = role._evaluations.records
+  records = role._run.evaluations.records
   assert [record.actor_steps for record in records] == [200, 400]
   # Nothing is left of what a run may be resumed with, and it is finished.
   again = _role(tmp_path, agent)

@@ -1,5 +1,6 @@
 """Tests of the metric log: nothing lost, nothing twice, in CSV and events."""
 
+import io
 import math
 import os
 import subprocess
@@ -174,3 +175,30 @@ def test_damaged_line_is_named(tmp_path, line):
   (tmp_path / 'metrics.csv').write_text(f'step,loss\n1,2.0\n{line}\n')
   with pytest.raises(ValueError, match=r'metrics.csv, line 3 is damaged'):
     metric_log.MetricLog(tmp_path)
+
+
+def test_events_that_cannot_be_written_are_an_error_of_the_disk(
+    tmp_path, monkeypatch
+):
+  def full(*unused_arguments):
+    raise tf.errors.ResourceExhaustedError(None, None, 'No space left')
+
+  with metric_log.MetricLog(tmp_path) as log:
+    monkeypatch.setattr(tf.summary, 'scalar', full)
+    with pytest.raises(OSError, match='for TensorBoard .* No space left'):
+      log.write(1, {'a': 1.0})
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, monkeypatch):
+  class Full(io.StringIO):
+
+    def flush(self):
+      raise OSError(28, 'No space left on device')
+
+  with metric_log.MetricLog(tmp_path) as log:
+    log.write(1, {'a': 1.0})
+    with monkeypatch.context() as patch:
+      patch.setattr(log, '_file', Full())
+      with pytest.raises(OSError, match='No space left') as raised:
+        log.write(2, {'a': 1.0})
+  assert raised.value.filename == str(tmp_path / 'metrics.csv')

@@ -113,35 +113,36 @@ def test_a_short_run_takes_no_more_memory_than_it_needs(tmp_path):
 def test_priorities_come_back_with_the_rows(tmp_path):
   replay = _replay(tmp_path, _BY_PRIORITY)
   replay.restore()
-  states = {}
+  saved = {}
   for i in range(4):
     replay.store.extend(_rows(15 * i, 15))
     draw = replay.draw(i)
     # No error at all must not make a row impossible to draw.
     errors = np.where(np.arange(16) == 0, 0, np.arange(16) + i)
     replay.update_priorities(draw, errors.astype(np.float32))
-    replay.save()
-    states[15 * (i + 1)] = replay._sampler.state()
-  assert sorted(p.name for p in (tmp_path / 'priorities').iterdir()) == [
-      '45.npz', '60.npz'
-  ]
+    _, saved[15 * (i + 1)] = replay.save()
   draws = {}
   for num_added in (60, 45):  # The newest checkpoint, or the one before.
     again = _replay(tmp_path, _BY_PRIORITY)
-    again.restore(num_added)
+    again.restore(num_added, saved[num_added])
     for name, value in again._sampler.state().items():
-      np.testing.assert_array_equal(value, states[num_added][name])
+      np.testing.assert_array_equal(value, saved[num_added][name])
     draws[num_added] = again.draw(7)
   expected = replay.draw(7)
   np.testing.assert_array_equal(draws[60].numbers, expected.numbers)
   np.testing.assert_array_equal(
       draws[60].importance_weights, expected.importance_weights
   )
-  # What was written after the checkpoint is gone.
-  assert [p.name for p in (tmp_path / 'priorities').iterdir()] == ['45.npz']
-  (tmp_path / 'priorities' / '45.npz').unlink()
-  with pytest.raises(ValueError, match='no priorities of the 45 rows that'):
-    _replay(tmp_path, _BY_PRIORITY).restore(45)
+  with pytest.raises(ValueError, match='priorities are those of 40 rows up to'):
+    _replay(tmp_path, _BY_PRIORITY).restore(45, saved[60])
+
+
+def test_its_size_is_known_beforehand(tmp_path):
+  # A frame of 8 by 8, action, reward, four flags, six teacher's values.
+  row_bytes = 64 + 4 + 4 + 4 + 6 * 4
+  assert _replay(tmp_path, _AGENT).max_bytes == 40 * row_bytes
+  short = _replay(tmp_path, _AGENT, num_actor_steps=5)
+  assert short.max_bytes == 10 * row_bytes
 
 
 def test_uniform_draws_have_neither_weights_nor_numbers(tmp_path):

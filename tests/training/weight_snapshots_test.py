@@ -1,6 +1,7 @@
 """Tests of weights that wait for their evaluation."""
 
 import numpy as np
+import pytest
 
 from rrl_pipeline.training import weight_snapshots
 
@@ -36,3 +37,11 @@ def test_later_ones_are_dropped(tmp_path):
   (tmp_path / 'incomplete').write_bytes(b'half')
   snapshots.truncate_after(8)
   assert len(snapshots) == 2 and snapshots.oldest().actor_steps == 4
+
+
+def test_a_damaged_one_is_named(tmp_path):
+  snapshots = weight_snapshots.WeightSnapshots(tmp_path)
+  snapshots.save(_snapshot(7))
+  (tmp_path / '7.npz').write_bytes(b'')
+  with pytest.raises(ValueError, match='7.npz is no file of arrays'):
+    snapshots.oldest()
