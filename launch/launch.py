@@ -174,7 +174,7 @@ def _main(argv: Sequence[str]) -> int:
   run = run_directory.RunDirectory(
       pathlib.Path(values.run_dir or f'runs/{name}_seed{config.seed}')
   )
-  with run.lock():
+  with run.lock(), stopping.at_once():
     run.sweep()
     run_config.settle(run, config, _command(argv))
     for stage in stages:

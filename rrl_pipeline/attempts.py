@@ -92,16 +92,23 @@ def clock(path: pathlib.Path, basis: Mapping[str, Any]) -> Iterator[Clock]:
 
   def beat():
     while not stop.wait(_HEARTBEAT_SECONDS):
-      running.write()
+      # A full disk is told by those who lose something by it.
+      with contextlib.suppress(OSError):
+        running.write()
 
   thread = threading.Thread(target=beat, name='attempt-clock', daemon=True)
   thread.start()
   try:
     yield running
+  except BaseException:
+    with contextlib.suppress(OSError):  # It would hide the first error.
+      running.write()
+    raise
+  else:
+    running.write()
   finally:
     stop.set()
     thread.join()
-    running.write()
 
 
 def _cpu_seconds() -> float:

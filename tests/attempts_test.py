@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from rrl_pipeline import attempts
 from rrl_pipeline import run_directory
 
@@ -38,3 +40,19 @@ def test_time_is_written_while_the_stage_runs(tmp_path, monkeypatch):
 
 def test_no_file_no_basis(tmp_path):
   assert attempts.read_basis(tmp_path / 'attempts.json') is None
+
+
+def test_a_full_disk_does_not_hide_what_happened(tmp_path, monkeypatch):
+  path = tmp_path / 'attempts.json'
+
+  def full(*unused_arguments):
+    raise OSError(28, 'No space left on device')
+
+  with pytest.raises(KeyError, match='first'):
+    with attempts.clock(path, {}):
+      monkeypatch.setattr(attempts.run_directory, 'write_json', full)
+      raise KeyError('first')
+  monkeypatch.undo()
+  with pytest.raises(OSError, match='No space left'):
+    with attempts.clock(path, {}):
+      monkeypatch.setattr(attempts.run_directory, 'write_json', full)

@@ -40,3 +40,14 @@ def test_other_threads_are_never_asked():
   thread.start()
   thread.join()
   assert requests == [False]
+
+
+def test_a_signal_that_nobody_listens_to_ends_at_once():
+  before = signal.getsignal(signal.SIGTERM)
+  with pytest.raises(stopping.Stopped):
+    with stopping.at_once():
+      with stopping.listen() as request:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert request.is_made  # Whoever listens goes on.
+      os.kill(os.getpid(), signal.SIGTERM)
+  assert signal.getsignal(signal.SIGTERM) == before
