@@ -64,7 +64,9 @@ def learn(
   Raises:
     LockedError: if another process trains this agent.
   """
-  with run_directory.RunDirectory(directory).lock():
+  own = run_directory.RunDirectory(directory)
+  with own.lock():
+    own.sweep()
     preparation = prepare()
     role = learner_role.LearnerRole(
         directory,
