@@ -9,6 +9,7 @@ import errno
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 import rrl_pipeline  # Before TensorFlow: it chooses the convolutions.
+from rrl_pipeline import stopping
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import learning
 from rrl_pipeline.agents import methods
@@ -158,6 +160,28 @@ def test_what_happens_to_an_episode_in_flight_is_said(
       'control: goes on from step 30; what was played after it, an episode in'
       ' flight included, is discarded\n'
   )
+
+
+def test_an_evaluation_does_not_hold_back_the_end(
+    beginning, undisturbed, tmp_path, monkeypatch, capsys
+):
+  evaluate = evaluation.evaluate
+
+  def signalled(*arguments):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return evaluate(*arguments)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(online, 'STOP_SECONDS', -1.0)
+    patch.setattr(evaluation, 'evaluate', signalled)
+    trainer = beginning.trainer(tmp_path)
+    with pytest.raises(stopping.Stopped):
+      trainer.run()
+  assert trainer.actor_steps == 50 and not trainer.evaluations.records
+  assert 'discarded; the newest checkpoint is that of step 30\n' in (
+      capsys.readouterr().err
+  )
+  _finish(beginning, tmp_path, undisturbed[1])
 
 
 def _newest_segment(directory):
