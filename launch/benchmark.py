@@ -23,9 +23,9 @@ from rrl_pipeline.launch import benchmark_jobs
 from rrl_pipeline.launch import benchmark_plan
 from rrl_pipeline.launch import benchmark_table
 from rrl_pipeline.launch import command_line
-from rrl_pipeline.launch import stage_seconds
 from rrl_pipeline.launch import suites
 from rrl_pipeline.launch import user_errors
+from rrl_pipeline.reports import formats
 
 _FAILED = 1
 
@@ -176,7 +176,7 @@ def _say_cost(plan: benchmark_plan.Plan, num_jobs: int) -> dict[str, float]:
     by_method.setdefault(label, []).append(seconds[run.name])
   for label, own in by_method.items():
     print(
-        f'  {label:<24} {stage_seconds.text(sum(own)):>7} for {len(own)} run'
+        f'  {label:<24} {formats.seconds(sum(own)):>7} for {len(own)} run'
         f'{"s" if len(own) > 1 else ""}'
     )
   total = benchmark_costs.wall_seconds(
@@ -185,7 +185,7 @@ def _say_cost(plan: benchmark_plan.Plan, num_jobs: int) -> dict[str, float]:
       num_jobs,
   )
   print(
-      f'about {stage_seconds.text(total)} with --jobs={num_jobs}, evaluations'
+      f'about {formats.seconds(total)} with --jobs={num_jobs}, evaluations'
       ' and conversion not included',
       flush=True,
   )

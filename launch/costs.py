@@ -4,6 +4,7 @@ import math
 
 from rrl_pipeline import stages
 from rrl_pipeline.launch import stage_seconds
+from rrl_pipeline.reports import formats
 
 
 def teacher(context: stages.Context) -> str:
@@ -13,7 +14,7 @@ def teacher(context: stages.Context) -> str:
   seconds = stage_seconds.teacher(context.config)
   return (
       f'trains a teacher for {config.online.num_actor_steps:,} agent steps:'
-      f' about {stage_seconds.text(seconds)} and evaluations'
+      f' about {formats.seconds(seconds)} and evaluations'
   )
 
 
@@ -30,8 +31,8 @@ def collect(context: stages.Context) -> str:
   seconds = stage_seconds.collect(config, player.actions)
   num_bytes = config.collect.num_steps * _frame_bytes(environment)
   return (
-      f'{config.collect.num_steps:,} agent steps, {_size(num_bytes)} of frames'
-      f' before compression: about {stage_seconds.text(seconds)}'
+      f'{config.collect.num_steps:,} agent steps, {formats.size(num_bytes)} of'
+      f' frames before compression: about {formats.seconds(seconds)}'
   )
 
 
@@ -57,8 +58,9 @@ def offline(context: stages.Context) -> str:
   place = config.offline.placement(num_bytes).value
   seconds = stage_seconds.offline(config)
   return (
-      f'{config.offline.num_learner_steps:,} updates, {_size(num_bytes)} of'
-      f' frames in {place}: about {stage_seconds.text(seconds)} and evaluations'
+      f'{config.offline.num_learner_steps:,} updates,'
+      f' {formats.size(num_bytes)} of frames in {place}: about'
+      f' {formats.seconds(seconds)} and evaluations'
   )
 
 
@@ -69,7 +71,7 @@ def online(context: stages.Context) -> str:
     agents += ' and as many of the control'
   return (
       f'{config.online.num_actor_steps:,} agent steps of {agents}: about'
-      f' {stage_seconds.text(stage_seconds.online(config))} and evaluations'
+      f' {formats.seconds(stage_seconds.online(config))} and evaluations'
   )
 
 
@@ -95,10 +97,3 @@ def _frame_bytes(environment) -> int:
 
   frame = factory.interface(environment).frame
   return math.prod(frame.shape) * frame.dtype.itemsize
-
-
-def _size(num_bytes: float) -> str:
-  """'2.1 MB' or '7.1 GB'."""
-  if num_bytes < 1e9:
-    return f'{num_bytes / 1e6:.1f} MB'
-  return f'{num_bytes / 1e9:.1f} GB'

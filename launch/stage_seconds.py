@@ -82,15 +82,6 @@ def online(config: 'config_lib.PipelineConfig') -> float:
   )
 
 
-def text(seconds: float) -> str:
-  """'40 s', '25 min' or '3.5 h'."""
-  if seconds < 100:
-    return f'{seconds:.0f} s'
-  if seconds < 6000:
-    return f'{seconds / 60:.0f} min'
-  return f'{seconds / 3600:.1f} h'
-
-
 def _acting_and_learning(
     environment: 'environment_config.EnvironmentConfig',
     network: 'network_config.NetworkConfig',

@@ -83,11 +83,3 @@ def test_control_acts_as_long_as_the_student(config):
   )
   student, control = 40 * (1 + 10 + 100 / 4), 40 * (1 + 10 + 100)
   assert stage_seconds.online(config) == student + control
-
-
-@pytest.mark.parametrize(
-    'seconds, text',
-    ((99.4, '99 s'), (100, '2 min'), (5999, '100 min'), (12_600, '3.5 h')),
-)
-def test_text(seconds, text):
-  assert stage_seconds.text(seconds) == text
