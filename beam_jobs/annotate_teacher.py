@@ -33,7 +33,6 @@ from rrl_pipeline.beam_jobs import teacher_inference
 from rrl_pipeline.replay import stacks
 from rrl_pipeline.rlds import replay_datasets
 from rrl_pipeline.rlds import schema
-from rrl_pipeline.rlds import stacking
 from rrl_pipeline.rlds import teacher_values
 from rrl_pipeline.teachers import bundle
 
@@ -163,7 +162,7 @@ def _stack_size(
     source: source_dataset.SourceDataset, description: bundle.Description
 ) -> int:
   """Frames of the teacher's observations; 1 where nothing is stacked."""
-  if not stacking.is_stacked(source.observation.shape):
+  if not stacks.is_image(source.observation.shape):
     return 1
   return description.observation_shape[-1]
 
