@@ -90,7 +90,8 @@ def _film(
   """Returns the GIF and one of its images as PNG."""
   if run.course is not None:
     frames = balloon_flight.film_frames(run.course)
-    return balloon_flight.film(run.course), gif.encode_still(frames[-1])
+    film = gif.encode_gif(frames, balloon_flight.FILM_FPS)
+    return film, gif.encode_still(frames[-1])
   film = run.play is not None and film_lib.make(
       run.play, run.frame_skip, seconds
   )
