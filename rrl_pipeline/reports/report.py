@@ -189,6 +189,14 @@ def _game_pictures(
           ' action, as long as the teacher is run.',
       ),
       (
+          'diagnostics',
+          'Action gap and gradients',
+          metric_figures.DIAGNOSTICS,
+          'Action gap: by how much the value of the greedy action exceeds the'
+          ' next one. Cosine: below 0 the rewards and the teacher pull the'
+          ' weights apart.',
+      ),
+      (
           'losses',
           'Losses',
           metric_figures.LOSSES,
