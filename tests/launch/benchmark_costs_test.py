@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from rrl_pipeline.launch import benchmark_costs
 from rrl_pipeline.launch import stage_seconds
 from rrl_pipeline.launch import suites
@@ -28,12 +30,10 @@ def test_runs_share_processes_but_wait_for_their_task():
 
 
 def test_this_machine_takes_some_time():
-  config = suites.SUITES['atari10_100k'].settings('Breakout')
+  pytest.importorskip('minatar', reason='needs the extra minatar')
+  config = suites.SUITES['minatar'].settings('Breakout')
   config = dataclasses.replace(
       config,
-      network=dataclasses.replace(
-          config.network, channels=(2, 2, 2), hidden_units=8
-      ),
       offline=dataclasses.replace(config.offline, num_learner_steps=8),
       online=dataclasses.replace(config.online, num_actor_steps=40),
   )
