@@ -13,14 +13,10 @@ import time
 
 import pytest
 
-from rrl_pipeline.agents import algorithm_config
-from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import atari
-from rrl_pipeline.environments import config as environment_config
-from rrl_pipeline.environments import factory
 from rrl_pipeline.environments import minatar
 from rrl_pipeline.networks import config as network_config
-from rrl_pipeline.teachers import bundle
+from rrl_pipeline.testing import teachers
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _ATARI = (
@@ -51,39 +47,13 @@ _SETTINGS = (
 )
 
 
-def _export_teacher(directory, config, network):
-  """Writes a bundle of untrained weights that claims a score above random."""
-  interface = factory.interface(config)
-  bundle.export(
-      directory,
-      builder.make_network(
-          network,
-          algorithm_config.DqnConfig(),
-          interface.observation_shape,
-          interface.observation_dtype.name,
-          interface.num_actions,
-          seed=3,
-      ),
-      bundle.Description(
-          kind='q_values',
-          observation_shape=interface.observation_shape,
-          action_meanings=interface.action_meanings,
-          environment=environment_config.to_json(config),
-          score={'mean_return': 5.0, 'std_return': 1.0, 'num_episodes': 1},
-          lineage={'command': 'none', 'teacher': None},
-      ),
-  )
-
-
 @pytest.fixture(name='teacher', scope='module')
 def fixture_teacher(tmp_path_factory):
-  teachers = tmp_path_factory.mktemp('teachers')
-  _export_teacher(
-      teachers / 'Breakout',
-      atari.AtariConfig(game='Breakout'),
-      network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
+  directory = tmp_path_factory.mktemp('teachers')
+  teachers.export(
+      directory / 'Breakout', atari.AtariConfig(game='Breakout')
   )
-  return teachers / '{game}'
+  return directory / '{game}'
 
 
 def _command(directory, teacher, *more):
@@ -198,7 +168,7 @@ def test_dry_run_writes_nothing(teacher, tmp_path):
 
 def test_minatar_runs_from_a_teacher_to_the_report(tmp_path):
   pytest.importorskip('minatar', reason='needs the extra minatar')
-  _export_teacher(
+  teachers.export(
       tmp_path / 'teacher',
       minatar.MinAtarConfig(game='Breakout'),
       network_config.MinatarConfig(),

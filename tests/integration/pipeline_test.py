@@ -15,13 +15,11 @@ import time
 import numpy as np
 import pytest
 
-from rrl_pipeline.agents import algorithm_config
-from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import config as environment_config
 from rrl_pipeline.environments import factory
-from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.teachers import bundle
+from rrl_pipeline.testing import teachers
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _SETTINGS = (
@@ -54,30 +52,9 @@ _SETTINGS = (
 @pytest.fixture(name='teacher', scope='module')
 def _teacher(tmp_path_factory):
   """A bundle of untrained weights that claims a score above random."""
-  config = atari.AtariConfig()
-  environment = factory.make(config, 0)
-  network = builder.make_network(
-      network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
-      algorithm_config.DqnConfig(),
-      (84, 84, 4),
-      'uint8',
-      environment.action_spec().num_values,
-      seed=3,
+  return teachers.export(
+      tmp_path_factory.mktemp('teacher') / 'bundle', atari.AtariConfig()
   )
-  directory = tmp_path_factory.mktemp('teacher') / 'bundle'
-  bundle.export(
-      directory,
-      network,
-      bundle.Description(
-          kind='q_values',
-          observation_shape=(84, 84, 4),
-          action_meanings=environment.action_meanings,
-          environment=environment_config.to_json(config),
-          score={'mean_return': 5.0, 'std_return': 1.0, 'num_episodes': 1},
-          lineage={'command': 'none', 'teacher': None},
-      ),
-  )
-  return directory
 
 
 def _command(run_dir, teacher, stage):
