@@ -1,4 +1,4 @@
-"""What programs with flags of absl share: their help, and their command line."""
+"""What programs with absl's flags share: their help and their command line."""
 
 import pathlib
 import shlex
