@@ -28,6 +28,7 @@ from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import metric_log
 from rrl_pipeline.training import online_learner
 from rrl_pipeline.training import online_replay
+from rrl_pipeline.training import patience
 from rrl_pipeline.training import role_link
 from rrl_pipeline.training import seeding
 from rrl_pipeline.training import teacher_data
@@ -106,7 +107,7 @@ class LearnerRole:
     self._episodes = 0
     self._clock = timing.Clock()
     self._training_return = self._realised_value = float('nan')
-    # Of the episode that each actor is in; none if its start was missed.
+    # Of the episode that each actor is in; none if rows of it were missed.
     self._rewards: dict[int, list[float]] = {}
     self._staleness: list[int] = []
     self._offer = 0
@@ -144,7 +145,12 @@ class LearnerRole:
     link.finish()
 
   def _read(self) -> None:
-    rows = self._link.read_steps(_MAX_ROWS_AT_ONCE)
+    try:
+      rows = self._link.read_steps(_MAX_ROWS_AT_ONCE)
+    except patience.UnreachableError:
+      # Nothing is half done here: whoever goes on has it all.
+      self._save()
+      raise
     if not rows:
       time.sleep(_IDLE_SECONDS)
     for row in rows:
@@ -154,13 +160,14 @@ class LearnerRole:
 
   def _take(self, row: actor_rows.ActorRow) -> None:
     """Takes one row, and learns and evaluates if it is time to."""
-    if self._lacks_teacher_values(row):
+    if self._pieces.is_repeated(row) or self._lacks_teacher_values(row):
       return
+    continues = self._pieces.continues(row)
     before = self._pieces.num_given
     for piece in self._pieces.add(row):
       self._replay.store.extend(piece)
     self._stored_steps += self._pieces.num_given - before
-    self._follow_episode(row)
+    self._follow_episode(row, continues)
     if row.is_last:
       return
     self.actor_steps += 1
@@ -192,11 +199,16 @@ class LearnerRole:
         and not row.teacher_values.any()
     )
 
-  def _follow_episode(self, row: actor_rows.ActorRow) -> None:
+  def _follow_episode(
+      self, row: actor_rows.ActorRow, continues: bool
+  ) -> None:
     """Keeps the rewards of the actor's episode, and what came of them."""
     actor = int(row.actor)
     if row.is_first:
       self._rewards[actor] = []
+    elif not continues:
+      # Rewards of it were lost.
+      self._rewards.pop(actor, None)
     rewards = self._rewards.get(actor)
     if not row.is_last:
       if rewards is not None:

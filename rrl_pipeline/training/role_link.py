@@ -19,18 +19,14 @@ import tensorflow as tf
 from rrl_pipeline import types
 from rrl_pipeline.environments import environment as environment_lib
 from rrl_pipeline.replay import actor_rows
+from rrl_pipeline.replay import server as server_lib
 from rrl_pipeline.replay import tables
+from rrl_pipeline.training import patience as patience_lib
 
 _COUNTERS, _POLICY, _OFFER = 'counters', 'policy', 'offer'
 _RECORDS, _END = 'records', 'end'
 _MAX_RECORDS = 100
-_CALL_SECONDS = 10
-# A learner that is started anew takes less, and so does a server.
-_PATIENCE_SECONDS = 120.0
-
-
-class UnreachableError(Exception):
-  """The replay server does not answer."""
+_POLL_SECONDS = 0.1
 
 
 class Counters(NamedTuple):
@@ -83,6 +79,7 @@ def make_server(
     variables: Sequence[tf.Variable],
     max_unread: int,
     port: Optional[int] = None,
+    host: str = 'localhost',
 ) -> reverb.Server:
   """Starts a server for all roles of one agent.
 
@@ -90,13 +87,16 @@ def make_server(
     interface: of the environment.
     variables: of its network.
     max_unread: see `tables.step_queue`.
-    port: where it listens, on all addresses of the machine (Reverb has no other
-      way); None for any.
+    port: where it listens; None for any.
+    host: by which clients know this machine; see `server.make`.
+
+  Raises:
+    ValueError: if another program has the port.
   """
   policy = _Policy(
       _STATE_SIGNATURE, tuple(tf.TensorSpec(v.shape, v.dtype) for v in variables)
   )
-  return reverb.Server(
+  return server_lib.make(
       [
           actor_rows.queue(interface.frame, interface.num_actions, max_unread),
           _table_of_one(_COUNTERS, _COUNTERS_SIGNATURE),
@@ -108,6 +108,7 @@ def make_server(
           ),
       ],
       port,
+      host,
   )
 
 
@@ -123,37 +124,32 @@ def _table_of_one(name: str, signature) -> reverb.Table:
 
 
 class RoleLink:
-  """One role's connection to the server."""
+  """One role's connection to the server.
+
+  Every method waits as long as `patience.Patience` does, and raises
+  UnreachableError then.
+  """
 
   def __init__(self, address: str):
     """Waits until the server answers.
 
     Args:
       address: HOST:PORT.
-
-    Raises:
-      UnreachableError: if it does not for two minutes.
     """
     self.address = address
+    self._patience = patience_lib.Patience(address)
     self._wait_for_port()
     self.client = reverb.Client(address)
     self.sizes()
 
   def sizes(self) -> dict[str, int]:
-    """Items in each table.
-
-    Raises:
-      UnreachableError: if the server does not answer for two minutes.
-    """
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-      try:
-        tables_info = self.client.server_info(timeout=_CALL_SECONDS)
-        return {n: info.current_size for n, info in tables_info.items()}
-      except (reverb.errors.DeadlineExceededError, RuntimeError) as error:
-        if time.monotonic() > deadline:
-          raise self._unreachable() from error
-        time.sleep(1)
+    """Items in each table."""
+    infos = self._patience.retry(
+        lambda: self.client.server_info(
+            timeout=round(patience_lib.ATTEMPT_SECONDS)
+        )
+    )
+    return {name: info.current_size for name, info in infos.items()}
 
   @property
   def has_policy(self) -> bool:
@@ -167,19 +163,17 @@ class RoleLink:
 
   def finish(self) -> None:
     """Says that nothing remains to be done."""
-    self.client.insert([np.bool_(True)], {_END: 1.0})
+    self._insert([np.bool_(True)], _END)
 
   def push_counters(self, counters: Counters) -> None:
     """Replaces the counters."""
-    self.client.insert(
-        [np.int64(value) for value in counters], {_COUNTERS: 1.0}
-    )
+    self._insert([np.int64(value) for value in counters], _COUNTERS)
 
   def counters(self) -> Optional[Counters]:
     """The latest; None if the learner has given none yet."""
     if not self.sizes()[_COUNTERS]:
       return None
-    (sample,) = self.client.sample(_COUNTERS, emit_timesteps=False)
+    (sample,) = self._sample(_COUNTERS, 1)
     return Counters(*(int(np.squeeze(value)) for value in sample.data))
 
   def push_policy(
@@ -204,15 +198,15 @@ class RoleLink:
 
   def read_steps(self, max_rows: int) -> list[actor_rows.ActorRow]:
     """At most so many rows of actors, in the order in which they came."""
-    unread = self.sizes()[tables.STEPS]
-    return actor_rows.read(self.client, min(unread, max_rows)) if unread else []
+    count = min(self.sizes()[tables.STEPS], max_rows)
+    if not count:
+      return []
+    return self._patience.read(lambda: actor_rows.read(self.client, count))
 
   def send_records(self, records: Sequence[types.EvaluationRecord]) -> None:
     """Gives the learner the records of one evaluation."""
     text = '\n'.join(record.to_json() for record in records)
-    self.client.insert(
-        np.frombuffer(text.encode(), np.uint8), {_RECORDS: 1.0}
-    )
+    self._insert(np.frombuffer(text.encode(), np.uint8), _RECORDS)
 
   def read_records(self) -> list[list[types.EvaluationRecord]]:
     """The records of evaluations that came since the last call."""
@@ -221,9 +215,7 @@ class RoleLink:
       return []
     texts = [
         sample.data[0].tobytes().decode()
-        for sample in self.client.sample(
-            _RECORDS, num_samples=unread, emit_timesteps=False
-        )
+        for sample in self._sample(_RECORDS, unread)
     ]
     return [
         [types.EvaluationRecord.from_json(line) for line in text.split('\n')]
@@ -235,8 +227,10 @@ class RoleLink:
     # Imported here: it takes seconds, and not everybody needs weights.
     from tf_agents.experimental.distributed import reverb_variable_container
 
-    return reverb_variable_container.ReverbVariableContainer(
-        self.address, (_POLICY, _OFFER)
+    return self._patience.read(
+        lambda: reverb_variable_container.ReverbVariableContainer(
+            self.address, (_POLICY, _OFFER)
+        )
     )
 
   def _wait_for_port(self) -> None:
@@ -246,23 +240,23 @@ class RoleLink:
     tried again.
     """
     host, _, port = self.address.rpartition(':')
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-      try:
-        socket.create_connection(
-            (host.strip('[]'), int(port)), _CALL_SECONDS
-        ).close()
-        return
-      except OSError as error:
-        if time.monotonic() > deadline:
-          raise self._unreachable() from error
-        time.sleep(0.1)
+    place = (host.strip('[]'), int(port))
+    self._patience.retry(
+        lambda: socket.create_connection(
+            place, patience_lib.ATTEMPT_SECONDS
+        ).close(),
+        _POLL_SECONDS,
+    )
 
-  def _unreachable(self) -> UnreachableError:
-    return UnreachableError(
-        f'the replay server at {self.address} has not answered for'
-        f' {_PATIENCE_SECONDS:.0f} s; is it running, and may this machine'
-        ' connect to it?'
+  def _insert(self, data: Any, table: str) -> None:
+    self._patience.write(lambda: self.client.insert(data, {table: 1.0}))
+
+  def _sample(self, table: str, count: int) -> list[reverb.ReplaySample]:
+    """Items that are there."""
+    return self._patience.read(
+        lambda: list(
+            self.client.sample(table, num_samples=count, emit_timesteps=False)
+        )
     )
 
   def _push(self, table: str, state: PolicyState, weights: Sequence) -> None:
@@ -270,12 +264,16 @@ class RoleLink:
         _tensors(state, _STATE_SIGNATURE),
         tuple(tf.convert_to_tensor(weight) for weight in weights),
     )
-    self._container.push(values, table)
+    container = self._container
+    self._patience.write(lambda: container.push(values, table))
 
   def _update(
       self, table: str, variables: Sequence[tf.Variable]
   ) -> PolicyState:
-    state, weights = self._container.pull(table)
+    container = self._container
+    while not self.sizes()[table]:
+      time.sleep(_POLL_SECONDS)
+    state, weights = self._patience.read(lambda: container.pull(table))
     for variable, value in zip(variables, weights, strict=True):
       variable.assign(value)
     return PolicyState(*(value.numpy() for value in state))
