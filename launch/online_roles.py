@@ -169,21 +169,25 @@ def _progress(address: str, agent: str, total: int) -> Iterator[None]:
     from rrl_pipeline.training import progress
     from rrl_pipeline.training import role_link
 
-    try:
-      link = role_link.RoleLink(address)
-      while (counters := link.counters()) is None:
-        if ended.wait(_REFRESH_SECONDS):
-          return
-      shown = int(counters.actor_steps)
-      with progress.progress(
-          total, shown, f'{_STAGE} {agent}', 'steps'
-      ) as display:
-        while not ended.wait(_REFRESH_SECONDS):
+    # The supervisor says when and why the server is gone.
+    silent = patience.Patience(address, say=lambda line: None)
+    silent.is_ending = ended.is_set
+    link = counters = None
+    while counters is None and not ended.wait(_REFRESH_SECONDS):
+      with contextlib.suppress(patience.UnreachableError):
+        link = link or role_link.RoleLink(address, silent)
+        counters = link.counters()
+    if counters is None:
+      return
+    shown = int(counters.actor_steps)
+    with progress.progress(
+        total, shown, f'{_STAGE} {agent}', 'steps'
+    ) as display:
+      while not ended.wait(_REFRESH_SECONDS):
+        with contextlib.suppress(patience.UnreachableError):
           counters = link.counters() or counters
-          display.update(int(counters.actor_steps) - shown)
-          shown = int(counters.actor_steps)
-    except patience.UnreachableError:
-      pass  # The supervisor says why.
+        display.update(int(counters.actor_steps) - shown)
+        shown = int(counters.actor_steps)
 
   thread = threading.Thread(target=show, name='progress', daemon=True)
   thread.start()

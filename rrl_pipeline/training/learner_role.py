@@ -125,10 +125,12 @@ class LearnerRole:
     self._next_tick = 0.0
     total = self._config.num_actor_steps
     with stopping.listen() as request:
+      # The server may be gone before this process is asked to go.
+      link.patience.is_ending = lambda: request.is_made
       self._publish()
       self._tick()
       while self.actor_steps < total:
-        self._read()
+        self._read(request)
         if request.is_made:
           self._save()
           request.stop()
@@ -144,12 +146,14 @@ class LearnerRole:
     link.push_counters(self._counters())
     link.finish()
 
-  def _read(self) -> None:
+  def _read(self, request: stopping.Request) -> None:
     try:
       rows = self._link.read_steps(_MAX_ROWS_AT_ONCE)
     except patience.UnreachableError:
       # Nothing is half done here: whoever goes on has it all.
       self._save()
+      if request.is_made:
+        request.stop()
       raise
     if not rows:
       time.sleep(_IDLE_SECONDS)

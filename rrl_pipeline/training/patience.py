@@ -41,15 +41,28 @@ class UnreachableError(Exception):
   """The server does not answer."""
 
 
+def _say(line: str) -> None:
+  print(line, file=sys.stderr, flush=True)
+
+
 class Patience:
   """Calls one server, and says so when it does not answer.
 
   Attributes:
-    address: of the server, HOST:PORT.
+    is_ending: whether to give up before the time is over, because this process
+      is asked to end.
   """
 
-  def __init__(self, address: str):
-    self.address = address
+  def __init__(self, address: str, say: Callable[[str], None] = _say):
+    """Calls nobody yet.
+
+    Args:
+      address: of the server, HOST:PORT.
+      say: takes lines about a server that does not answer.
+    """
+    self.is_ending: Callable[[], bool] = lambda: False
+    self._address = address
+    self._say = say
     self._lock = threading.Lock()
     self._next_line = _FIRST_LINE_SECONDS
 
@@ -65,7 +78,8 @@ class Patience:
       pause_seconds: between attempts; a second if it is None.
 
     Raises:
-      UnreachableError: after two minutes without one.
+      UnreachableError: after two minutes without one, or at the end of this
+        process.
     """
     if pause_seconds is None:
       pause_seconds = _PAUSE_SECONDS
@@ -81,9 +95,9 @@ class Patience:
         waited += min(
             time.monotonic() - begun, ATTEMPT_SECONDS + pause_seconds
         )
-        if waited >= PATIENCE_SECONDS:
+        if waited >= PATIENCE_SECONDS or self.is_ending():
           raise UnreachableError(
-              f'the replay server at {self.address} has not answered for'
+              f'the replay server at {self._address} has not answered for'
               f' {waited:.0f} s; is it running, and may this machine connect'
               f' to it? The last attempt: {_first_line(error)}'
           ) from error
@@ -120,8 +134,8 @@ class Patience:
       if waited < self._next_line:
         return
       self._next_line = waited + _NEXT_LINE_SECONDS
-    _say(
-        f'the replay server at {self.address} has not answered for'
+    self._say(
+        f'the replay server at {self._address} has not answered for'
         f' {waited:.0f} s; trying until {PATIENCE_SECONDS:.0f} s are over'
     )
 
@@ -130,7 +144,7 @@ class Patience:
       was_told = self._next_line > _FIRST_LINE_SECONDS
       self._next_line = _FIRST_LINE_SECONDS
     if was_told:
-      _say(f'the replay server at {self.address} answers')
+      self._say(f'the replay server at {self._address} answers')
 
 
 def _start(call: Callable[[], _T]) -> futures.Future:
@@ -151,7 +165,3 @@ def _first_line(error: Exception) -> str:
   if isinstance(error, TimeoutError):
     return f'no answer within {ATTEMPT_SECONDS:.0f} s'
   return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _say(line: str) -> None:
-  print(line, file=sys.stderr, flush=True)

@@ -128,23 +128,31 @@ class RoleLink:
 
   Every method waits as long as `patience.Patience` does, and raises
   UnreachableError then.
+
+  Attributes:
+    address: of the server, HOST:PORT.
+    client: of the server; its own calls wait for ever.
+    patience: with which the server is waited for.
   """
 
-  def __init__(self, address: str):
+  def __init__(
+      self, address: str, patience: Optional[patience_lib.Patience] = None
+  ):
     """Waits until the server answers.
 
     Args:
       address: HOST:PORT.
+      patience: one that says on standard error what it waits for, if None.
     """
     self.address = address
-    self._patience = patience_lib.Patience(address)
+    self.patience = patience or patience_lib.Patience(address)
     self._wait_for_port()
     self.client = reverb.Client(address)
     self.sizes()
 
   def sizes(self) -> dict[str, int]:
     """Items in each table."""
-    infos = self._patience.retry(
+    infos = self.patience.retry(
         lambda: self.client.server_info(
             timeout=round(patience_lib.ATTEMPT_SECONDS)
         )
@@ -201,7 +209,7 @@ class RoleLink:
     count = min(self.sizes()[tables.STEPS], max_rows)
     if not count:
       return []
-    return self._patience.read(lambda: actor_rows.read(self.client, count))
+    return self.patience.read(lambda: actor_rows.read(self.client, count))
 
   def send_records(self, records: Sequence[types.EvaluationRecord]) -> None:
     """Gives the learner the records of one evaluation."""
@@ -227,7 +235,7 @@ class RoleLink:
     # Imported here: it takes seconds, and not everybody needs weights.
     from tf_agents.experimental.distributed import reverb_variable_container
 
-    return self._patience.read(
+    return self.patience.read(
         lambda: reverb_variable_container.ReverbVariableContainer(
             self.address, (_POLICY, _OFFER)
         )
@@ -241,7 +249,7 @@ class RoleLink:
     """
     host, _, port = self.address.rpartition(':')
     place = (host.strip('[]'), int(port))
-    self._patience.retry(
+    self.patience.retry(
         lambda: socket.create_connection(
             place, patience_lib.ATTEMPT_SECONDS
         ).close(),
@@ -249,11 +257,11 @@ class RoleLink:
     )
 
   def _insert(self, data: Any, table: str) -> None:
-    self._patience.write(lambda: self.client.insert(data, {table: 1.0}))
+    self.patience.write(lambda: self.client.insert(data, {table: 1.0}))
 
   def _sample(self, table: str, count: int) -> list[reverb.ReplaySample]:
     """Items that are there."""
-    return self._patience.read(
+    return self.patience.read(
         lambda: list(
             self.client.sample(table, num_samples=count, emit_timesteps=False)
         )
@@ -265,7 +273,7 @@ class RoleLink:
         tuple(tf.convert_to_tensor(weight) for weight in weights),
     )
     container = self._container
-    self._patience.write(lambda: container.push(values, table))
+    self.patience.write(lambda: container.push(values, table))
 
   def _update(
       self, table: str, variables: Sequence[tf.Variable]
@@ -273,7 +281,7 @@ class RoleLink:
     container = self._container
     while not self.sizes()[table]:
       time.sleep(_POLL_SECONDS)
-    state, weights = self._patience.read(lambda: container.pull(table))
+    state, weights = self.patience.read(lambda: container.pull(table))
     for variable, value in zip(variables, weights, strict=True):
       variable.assign(value)
     return PolicyState(*(value.numpy() for value in state))

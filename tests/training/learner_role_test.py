@@ -1,6 +1,8 @@
 """The learner of a distributed run, fed by hand instead of by actors."""
 
 import dataclasses
+import os
+import signal
 import threading
 
 import dm_env
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from rrl_pipeline import scores
+from rrl_pipeline import stopping
 from rrl_pipeline import types
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import method_config
@@ -202,6 +205,31 @@ def test_a_learner_without_a_server_leaves_a_checkpoint(
     role.run(link)
   assert role.actor_steps == 20
   assert _role(tmp_path).actor_steps == 20
+
+
+def test_a_learner_that_is_stopped_after_its_server_leaves_a_checkpoint(
+    tmp_path, address, monkeypatch
+):
+  """As where a scheduler ends all roles at once, and the server is quicker."""
+  role = _role(tmp_path)
+  link = role_link.RoleLink(address)
+  reads = []
+
+  def read_steps(max_rows):
+    if reads:
+      os.kill(os.getpid(), signal.SIGTERM)
+      return link.patience.retry(gone)
+    reads.append(actor_rows.read(link.client, 10))
+    return reads[-1]
+
+  def gone():
+    raise RuntimeError('closed')
+
+  monkeypatch.setattr(link, 'read_steps', read_steps)
+  _Actors(address, 1, 1.0)
+  with pytest.raises(stopping.Stopped):
+    role.run(link)
+  assert _role(tmp_path).actor_steps == role.actor_steps == 10
 
 
 def test_episodes_cannot_be_recorded(tmp_path):

@@ -124,3 +124,19 @@ def test_other_errors_are_not_waited_out(patience):
   with pytest.raises(ValueError, match='signature'):
     patience.read(server)
   assert server.calls == 1
+
+
+def test_a_process_that_is_to_end_waits_no_longer(patience):
+  server = _Server(10**9, RuntimeError('closed'))
+  patience.is_ending = lambda: server.calls == 3
+  with pytest.raises(patience_lib.UnreachableError):
+    patience.read(server)
+  assert server.calls == 3
+
+
+def test_lines_go_where_they_shall(patience, capsys):
+  del patience
+  lines = []
+  quiet = patience_lib.Patience('node1:8000', lines.append)
+  assert quiet.read(_Server(3)) == 4
+  assert lines and not capsys.readouterr().err
