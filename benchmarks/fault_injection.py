@@ -24,6 +24,7 @@ from typing import Callable, Optional
 
 from absl import app
 from absl import flags
+from absl import logging
 import numpy as np
 
 from rrl_pipeline.launch import launch
@@ -184,6 +185,7 @@ def _train(
 def main(argv: list[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'expected only flags, got {argv[1]!r}')
+  logging.set_verbosity(logging.WARNING)
   outcome = _Outcome()
   generator = np.random.default_rng([_SEED.value, 0])
   deadline = time.monotonic() + 60 * _MINUTES.value

@@ -24,6 +24,7 @@ from typing import NamedTuple, Optional, Sequence
 
 from absl import app
 from absl import flags
+from absl import logging
 import matplotlib
 from matplotlib import figure as figure_lib
 import numpy as np
@@ -215,6 +216,7 @@ def _soak(directory: pathlib.Path, run: pathlib.Path) -> list[_Sample]:
 def main(argv: list[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'expected only flags, got {argv[1]!r}')
+  logging.set_verbosity(logging.WARNING)
   directory = pathlib.Path(_RUN_DIR.value)
   run = directory / 'run'
   if not run.exists():

@@ -24,9 +24,12 @@ OFFLINE_STEPS = 20
 MIN_REPLAY_STEPS, UPDATE_PERIOD = 100, 4
 # Steps from which on the teacher is not needed.
 WEANING_STEPS = 800
+_EPISODE_STEPS = 45
+# Of an actor.
+_MAX_ENVIRONMENTS = 4
 _SETTINGS = (
     'control=false',
-    'environment.max_episode_steps=45',
+    f'environment.max_episode_steps={_EPISODE_STEPS}',
     'network.channels=2,2,2',
     'network.hidden_units=8',
     'collect.num_steps=100',
@@ -69,7 +72,7 @@ def prepare(
   Raises:
     ValueError: if a stage failed; it said why.
   """
-  config = atari.AtariConfig(max_episode_steps=45)
+  config = atari.AtariConfig(max_episode_steps=_EPISODE_STEPS)
   environment = factory.make(config, 0)
   network = builder.make_network(
       network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
@@ -143,9 +146,10 @@ def problems(
   expect('agent steps', counts, counts['actor_steps'] == num_steps)
   expect('frames', counts, counts['frames'] == 4 * num_steps)
   # Updates that were not made: until so many steps could be drawn, and the
-  # pieces under way then may have been 100 more of each actor.
+  # pieces under way then may have been an episode more in each environment.
   lag = num_steps // UPDATE_PERIOD - counts['learner_steps']
-  longest = MIN_REPLAY_STEPS + 100 * num_actors
+  num_environments = _MAX_ENVIRONMENTS * num_actors
+  longest = MIN_REPLAY_STEPS + _EPISODE_STEPS * num_environments
   expect(
       'updates that are missing',
       lag,

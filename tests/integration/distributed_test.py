@@ -193,7 +193,7 @@ def test_a_network_that_is_cut_and_roles_that_stand_still(run_dir, tmp_path):
       time.sleep(0.1)
     before = run.proxy.num_connections
     with run.proxy.refused():
-      time.sleep(2)
+      time.sleep(1)
     # The actors are back, and what they send arrives.
     learns = run.learns()
     while not learns():
@@ -201,10 +201,10 @@ def test_a_network_that_is_cut_and_roles_that_stand_still(run_dir, tmp_path):
       time.sleep(0.1)
     assert run.proxy.num_connections > before
     with run.proxy.stalled():
-      time.sleep(2)
+      time.sleep(1)
     for name in ('replay', 'learner', 'actor_0', 'evaluator'):
       with run.stopped(name):
-        time.sleep(1)
+        time.sleep(0.5)
 
   run.run(hurt)
   assert not run.said
