@@ -107,13 +107,18 @@ class Patience:
         return answer
 
   def read(self, call: Callable[[], _T]) -> _T:
-    """Calls what has no deadline, and again if it takes too long."""
+    """Calls what has no deadline, and again if it takes too long.
+
+    It is for what changes nothing: a call that was given up goes on, and its
+    answer is lost.
+    """
     return self.retry(lambda: _start(call).result(ATTEMPT_SECONDS))
 
   def write(self, call: Callable[[], _T]) -> _T:
     """Like `read`, but while a call is under way there is no other.
 
-    An old one could arrive behind it.
+    It is for what is inserted, as an old call could arrive behind a new one,
+    and for what is taken from a queue.
     """
     pending = []
 

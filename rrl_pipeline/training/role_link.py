@@ -181,7 +181,7 @@ class RoleLink:
     """The latest; None if the learner has given none yet."""
     if not self.sizes()[_COUNTERS]:
       return None
-    (sample,) = self._sample(_COUNTERS, 1)
+    (sample,) = self.patience.read(lambda: self._sample(_COUNTERS, 1))
     return Counters(*(int(np.squeeze(value)) for value in sample.data))
 
   def push_policy(
@@ -209,7 +209,7 @@ class RoleLink:
     count = min(self.sizes()[tables.STEPS], max_rows)
     if not count:
       return []
-    return self.patience.read(lambda: actor_rows.read(self.client, count))
+    return self.patience.write(lambda: actor_rows.read(self.client, count))
 
   def send_records(self, records: Sequence[types.EvaluationRecord]) -> None:
     """Gives the learner the records of one evaluation."""
@@ -221,10 +221,8 @@ class RoleLink:
     unread = self.sizes()[_RECORDS]
     if not unread:
       return []
-    texts = [
-        sample.data[0].tobytes().decode()
-        for sample in self._sample(_RECORDS, unread)
-    ]
+    samples = self.patience.write(lambda: self._sample(_RECORDS, unread))
+    texts = [sample.data[0].tobytes().decode() for sample in samples]
     return [
         [types.EvaluationRecord.from_json(line) for line in text.split('\n')]
         for text in texts
@@ -260,11 +258,8 @@ class RoleLink:
     self.patience.write(lambda: self.client.insert(data, {table: 1.0}))
 
   def _sample(self, table: str, count: int) -> list[reverb.ReplaySample]:
-    """Items that are there."""
-    return self.patience.read(
-        lambda: list(
-            self.client.sample(table, num_samples=count, emit_timesteps=False)
-        )
+    return list(
+        self.client.sample(table, num_samples=count, emit_timesteps=False)
     )
 
   def _push(self, table: str, state: PolicyState, weights: Sequence) -> None:
