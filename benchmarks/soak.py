@@ -47,7 +47,7 @@ _NUM_ACTORS = flags.DEFINE_integer(
 )
 
 # Far more than are played: the run is stopped when the time is over.
-_STEPS = 10**9
+_STEPS = 10**7
 _REPLAY_CAPACITY = 10_000
 _PERIOD = 5_000
 _SAMPLES = 300
