@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, Optional, Sequence
 
 import numpy as np
 import reverb
+from reverb import pybind
+from reverb.cc import schema_pb2
 import tensorflow as tf
 
 from rrl_pipeline import types
@@ -148,16 +150,23 @@ class RoleLink:
     self.patience = patience or patience_lib.Patience(address)
     self._wait_for_port()
     self.client = reverb.Client(address)
-    self.sizes()
+    # Its writers need the signatures, which it keeps.
+    self.patience.retry(
+        lambda: self.client.server_info(timeout=_attempt_seconds())
+    )
+    self._server = pybind.Client(address)
 
   def sizes(self) -> dict[str, int]:
-    """Items in each table."""
+    """Items in each table.
+
+    `reverb.Client.server_info` would decode the signatures each time, which
+    makes several new classes.
+    """
     infos = self.patience.retry(
-        lambda: self.client.server_info(
-            timeout=round(patience_lib.ATTEMPT_SECONDS)
-        )
+        lambda: self._server.ServerInfo(_attempt_seconds())
     )
-    return {name: info.current_size for name, info in infos.items()}
+    tables_info = map(schema_pb2.TableInfo.FromString, infos)
+    return {info.name: info.current_size for info in tables_info}
 
   @property
   def has_policy(self) -> bool:
@@ -280,6 +289,10 @@ class RoleLink:
     for variable, value in zip(variables, weights, strict=True):
       variable.assign(value)
     return PolicyState(*(value.numpy() for value in state))
+
+
+def _attempt_seconds() -> int:
+  return round(patience_lib.ATTEMPT_SECONDS)
 
 
 def _tensors(values: tuple, signature: tuple) -> tuple:
