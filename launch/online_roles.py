@@ -33,13 +33,13 @@ def online(
   for agent in pipeline.online_agents(context):
     log_directory = context.directory / agent / 'logs'
     say(f'[{_STAGE}] {agent}: {num_actors} actors; logs in {log_directory}')
-    port = _free_port()
+    port = free_port()
     address = f'localhost:{port}'
     with stopping.listen() as request, _progress(
         address, agent, context.config.online.num_actor_steps
     ):
       supervisor.Supervisor(
-          _roles(context.run, agent, num_actors, address, log_directory),
+          roles(context.run, agent, num_actors, address, log_directory),
           'learner',
           say,
       ).run(request)
@@ -86,7 +86,7 @@ def run_role(
 
   task, agent_config = pipeline.task(context), agents[agent]
   if role == 'replay':
-    roles.serve(task, agent, agent_config, int(match['port']))
+    roles.serve(task, agent, agent_config, match['host'], int(match['port']))
   elif role == 'learner':
     roles.learn(
         context.directory / agent,
@@ -105,13 +105,23 @@ def run_role(
     raise ValueError(f'--role is {role!r}; it takes {", ".join(ROLES)}')
 
 
-def _roles(
+def roles(
     run: run_directory.RunDirectory,
     agent: str,
     num_actors: int,
     address: str,
     log_directory: pathlib.Path,
 ) -> list[supervisor.Role]:
+  """The processes of one agent's online stage, in the order of their start.
+
+  Args:
+    run: whose online stage it is.
+    agent: that is trained.
+    num_actors: that play.
+    address: HOST:PORT of the replay server.
+    log_directory: gets what they write.
+  """
+
   def make(name: str, role: str, index: int = 0, **keywords):
     return supervisor.Role(
         name,
@@ -142,7 +152,8 @@ def _roles(
   ]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+  """A port at which nobody listens."""
   with socket.socket() as probe:
     probe.bind(('', 0))
     return probe.getsockname()[1]
@@ -154,24 +165,29 @@ def _progress(address: str, agent: str, total: int) -> Iterator[None]:
   ended = threading.Event()
 
   def show() -> None:
+    from rrl_pipeline.training import patience
     from rrl_pipeline.training import progress
     from rrl_pipeline.training import role_link
 
-    try:
-      link = role_link.RoleLink(address)
-      while (counters := link.counters()) is None:
-        if ended.wait(_REFRESH_SECONDS):
-          return
-      shown = int(counters.actor_steps)
-      with progress.progress(
-          total, shown, f'{_STAGE} {agent}', 'steps'
-      ) as display:
-        while not ended.wait(_REFRESH_SECONDS):
+    # The supervisor says when and why the server is gone.
+    silent = patience.Patience(address, say=lambda line: None)
+    silent.is_ending = ended.is_set
+    link = counters = None
+    while counters is None and not ended.wait(_REFRESH_SECONDS):
+      with contextlib.suppress(patience.UnreachableError):
+        link = link or role_link.RoleLink(address, silent)
+        counters = link.counters()
+    if counters is None:
+      return
+    shown = int(counters.actor_steps)
+    with progress.progress(
+        total, shown, f'{_STAGE} {agent}', 'steps'
+    ) as display:
+      while not ended.wait(_REFRESH_SECONDS):
+        with contextlib.suppress(patience.UnreachableError):
           counters = link.counters() or counters
-          display.update(int(counters.actor_steps) - shown)
-          shown = int(counters.actor_steps)
-    except role_link.UnreachableError:
-      pass  # The supervisor says why.
+        display.update(int(counters.actor_steps) - shown)
+        shown = int(counters.actor_steps)
 
   thread = threading.Thread(target=show, name='progress', daemon=True)
   thread.start()

@@ -77,6 +77,11 @@ def stop(programs: Sequence[subprocess.Popen], grace_seconds: float) -> None:
       program.wait()
 
 
+def kill_leftovers(program: subprocess.Popen) -> None:
+  """Kills what a program started, which has ended itself."""
+  _signal(program, signal.SIGKILL)
+
+
 def thread_limits(num_processes: int) -> Mapping[str, str]:
   """Environment variables with which processes share the cores evenly."""
   cores = len(os.sched_getaffinity(0))

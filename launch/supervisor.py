@@ -109,7 +109,8 @@ class Supervisor:
     }
     ended = {name: code for name, code in codes.items() if code is not None}
     for name in ended:
-      del self._running[name]
+      # Whatever it started must not go on beside what takes its place.
+      processes.kill_leftovers(self._running.pop(name))
     if ended.get(self._goal) == 0:
       return True
     failed = {name: code for name, code in ended.items() if code}

@@ -14,6 +14,9 @@ import numpy as np
 from rrl_pipeline.replay import actor_rows
 from rrl_pipeline.replay import frame_store
 
+# The numbers of two processes are farther apart.
+_MAX_AGE = 2**20
+
 
 class _Piece:
   """Rows of one episode that lie one behind the other."""
@@ -23,11 +26,9 @@ class _Piece:
     self.num_new = 0
     self.num_new_steps = 0
     self._starts_episode = starts_episode
-    self.next_number = -1
 
   def add(self, item: actor_rows.ActorRow) -> None:
     self.rows.append(actor_rows.row(item))
-    self.next_number = int(item.number) + 1
     self.num_new += 1
     self.num_new_steps += not item.is_last
 
@@ -46,7 +47,6 @@ class _Piece:
   def continued(self, overlap: int) -> '_Piece':
     piece = _Piece(starts_episode=False)
     piece.rows = self.rows[-overlap:]
-    piece.next_number = self.next_number
     return piece
 
 
@@ -68,18 +68,34 @@ class EpisodePieces:
     self._overlap = n_step + stack_size - 1
     self._max_rows = max(max_rows, 2 * self._overlap)
     self._pieces: dict[int, _Piece] = {}
+    # Of the newest row of each actor.
+    self._numbers: dict[int, int] = {}
     self.num_given = 0
 
+  def is_repeated(self, item: actor_rows.ActorRow) -> bool:
+    """Whether a row came before, or one did that was written after it.
+
+    A writer that loses its connection sends all rows again of which it does not
+    know whether they arrived, in any order.
+    """
+    newest = self._numbers.get(int(item.actor))
+    return newest is not None and 0 <= newest - int(item.number) < _MAX_AGE
+
+  def continues(self, item: actor_rows.ActorRow) -> bool:
+    """Whether a row is the one behind the newest of its actor."""
+    return self._numbers.get(int(item.actor)) == int(item.number) - 1
+
   def add(self, item: actor_rows.ActorRow) -> list[frame_store.Rows]:
-    """Takes a row; returns the pieces that are ready with it."""
+    """Takes a row that is no repeated one; returns what is ready with it."""
     ready = []
     actor = int(item.actor)
     piece = self._pieces.get(actor)
-    if piece is None or item.is_first or item.number != piece.next_number:
+    if piece is None or item.is_first or not self.continues(item):
       # Whoever played the piece before gave it up, or rows of it were lost.
       ready += self._take(piece)
       piece = self._pieces[actor] = _Piece(bool(item.is_first))
     piece.add(item)
+    self._numbers[actor] = int(item.number)
     if item.is_last:
       ready += self._take(piece)
       del self._pieces[actor]

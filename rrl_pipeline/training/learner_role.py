@@ -23,6 +23,7 @@ from rrl_pipeline.replay import episode_pieces
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import online_run
+from rrl_pipeline.training import patience
 from rrl_pipeline.training import role_link
 from rrl_pipeline.training import teacher_data
 from rrl_pipeline.training import timing
@@ -91,7 +92,7 @@ class LearnerRole:
     self._pieces = episode_pieces.EpisodePieces(
         agent_config.n_step, environment_config.stack_size
     )
-    # Of the episode that each actor is in; none if its start was missed.
+    # Of the episode that each actor is in; none if rows of it were missed.
     self._rewards: dict[int, list[float]] = {}
     self._staleness: list[int] = []
     self._offer = 0
@@ -111,10 +112,12 @@ class LearnerRole:
     self._next_tick = 0.0
     total = self._config.num_actor_steps
     with stopping.listen() as request:
+      # The server may be gone before this process is asked to go.
+      link.patience.is_ending = lambda: request.is_made
       self._publish()
       self._tick()
       while self.actor_steps < total:
-        self._read()
+        self._read(request)
         if request.is_made:
           self._save()
           request.stop()
@@ -129,8 +132,15 @@ class LearnerRole:
     link.push_counters(self._counters())
     link.finish()
 
-  def _read(self) -> None:
-    rows = self._link.read_steps(_MAX_ROWS_AT_ONCE)
+  def _read(self, request: stopping.Request) -> None:
+    try:
+      rows = self._link.read_steps(_MAX_ROWS_AT_ONCE)
+    except patience.UnreachableError:
+      # Nothing is half done here: whoever goes on has it all.
+      self._save()
+      if request.is_made:
+        request.stop()
+      raise
     if not rows:
       time.sleep(_IDLE_SECONDS)
     for row in rows:
@@ -140,13 +150,14 @@ class LearnerRole:
 
   def _take(self, row: actor_rows.ActorRow) -> None:
     """Takes one row, and learns and evaluates if it is time to."""
-    if self._lacks_teacher_values(row):
+    if self._pieces.is_repeated(row) or self._lacks_teacher_values(row):
       return
+    continues = self._pieces.continues(row)
     before = self._pieces.num_given
     for piece in self._pieces.add(row):
       self._learner.replay.store.extend(piece)
     self._run.stored_steps += self._pieces.num_given - before
-    self._follow_episode(row)
+    self._follow_episode(row, continues)
     if row.is_last:
       return
     self._run.actor_steps += 1
@@ -175,11 +186,16 @@ class LearnerRole:
         and not row.teacher_values.any()
     )
 
-  def _follow_episode(self, row: actor_rows.ActorRow) -> None:
+  def _follow_episode(
+      self, row: actor_rows.ActorRow, continues: bool
+  ) -> None:
     """Keeps the rewards of the actor's episode, and what came of them."""
     actor = int(row.actor)
     if row.is_first:
       self._rewards[actor] = []
+    elif not continues:
+      # Rewards of it were lost.
+      self._rewards.pop(actor, None)
     rewards = self._rewards.get(actor)
     if not row.is_last:
       if rewards is not None:

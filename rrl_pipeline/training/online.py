@@ -24,6 +24,7 @@ from rrl_pipeline.agents import learning
 from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.environments import factory
 from rrl_pipeline.replay import adders
+from rrl_pipeline.replay import server as server_lib
 from rrl_pipeline.replay import tables
 from rrl_pipeline.training import actor as actor_lib
 from rrl_pipeline.training import config as config_lib
@@ -147,7 +148,7 @@ class OnlineTrainer:
         self._environment.action_spec().num_values,
         max_unread=2 * self._agent_config.update_period,
     )
-    server = reverb.Server([table])
+    server = server_lib.make([table])
     client = reverb.Client(f'localhost:{server.port}')
     self._learner.connect(client)
     with self._recorded() as environment, progress_lib.progress(

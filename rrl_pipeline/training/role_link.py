@@ -14,23 +14,21 @@ from typing import Any, NamedTuple, Optional, Sequence
 
 import numpy as np
 import reverb
+from reverb import pybind
+from reverb.cc import schema_pb2
 import tensorflow as tf
 
 from rrl_pipeline import types
 from rrl_pipeline.environments import environment as environment_lib
 from rrl_pipeline.replay import actor_rows
+from rrl_pipeline.replay import server as server_lib
 from rrl_pipeline.replay import tables
+from rrl_pipeline.training import patience as patience_lib
 
 _COUNTERS, _POLICY, _OFFER = 'counters', 'policy', 'offer'
 _RECORDS, _END = 'records', 'end'
 _MAX_RECORDS = 100
-_CALL_SECONDS = 10
-# A learner that is started anew takes less, and so does a server.
-_PATIENCE_SECONDS = 120.0
-
-
-class UnreachableError(Exception):
-  """The replay server does not answer."""
+_POLL_SECONDS = 0.1
 
 
 class Counters(NamedTuple):
@@ -83,6 +81,7 @@ def make_server(
     variables: Sequence[tf.Variable],
     max_unread: int,
     port: Optional[int] = None,
+    host: str = 'localhost',
 ) -> reverb.Server:
   """Starts a server for all roles of one agent.
 
@@ -90,13 +89,16 @@ def make_server(
     interface: of the environment.
     variables: of its network.
     max_unread: see `tables.step_queue`.
-    port: where it listens, on all addresses of the machine (Reverb has no other
-      way); None for any.
+    port: where it listens; None for any.
+    host: by which clients know this machine; see `server.make`.
+
+  Raises:
+    ValueError: if another program has the port.
   """
   policy = _Policy(
       _STATE_SIGNATURE, tuple(tf.TensorSpec(v.shape, v.dtype) for v in variables)
   )
-  return reverb.Server(
+  return server_lib.make(
       [
           actor_rows.queue(interface.frame, interface.num_actions, max_unread),
           _table_of_one(_COUNTERS, _COUNTERS_SIGNATURE),
@@ -108,6 +110,7 @@ def make_server(
           ),
       ],
       port,
+      host,
   )
 
 
@@ -123,37 +126,47 @@ def _table_of_one(name: str, signature) -> reverb.Table:
 
 
 class RoleLink:
-  """One role's connection to the server."""
+  """One role's connection to the server.
 
-  def __init__(self, address: str):
+  Every method waits as long as `patience.Patience` does, and raises
+  UnreachableError then.
+
+  Attributes:
+    address: of the server, HOST:PORT.
+    client: of the server; its own calls wait for ever.
+    patience: with which the server is waited for.
+  """
+
+  def __init__(
+      self, address: str, patience: Optional[patience_lib.Patience] = None
+  ):
     """Waits until the server answers.
 
     Args:
       address: HOST:PORT.
-
-    Raises:
-      UnreachableError: if it does not for two minutes.
+      patience: one that says on standard error what it waits for, if None.
     """
     self.address = address
+    self.patience = patience or patience_lib.Patience(address)
     self._wait_for_port()
     self.client = reverb.Client(address)
-    self.sizes()
+    # Its writers need the signatures, which it keeps.
+    self.patience.retry(
+        lambda: self.client.server_info(timeout=_attempt_seconds())
+    )
+    self._server = pybind.Client(address)
 
   def sizes(self) -> dict[str, int]:
     """Items in each table.
 
-    Raises:
-      UnreachableError: if the server does not answer for two minutes.
+    `reverb.Client.server_info` would decode the signatures each time, which
+    makes several new classes.
     """
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-      try:
-        tables_info = self.client.server_info(timeout=_CALL_SECONDS)
-        return {n: info.current_size for n, info in tables_info.items()}
-      except (reverb.errors.DeadlineExceededError, RuntimeError) as error:
-        if time.monotonic() > deadline:
-          raise self._unreachable() from error
-        time.sleep(1)
+    infos = self.patience.retry(
+        lambda: self._server.ServerInfo(_attempt_seconds())
+    )
+    tables_info = map(schema_pb2.TableInfo.FromString, infos)
+    return {info.name: info.current_size for info in tables_info}
 
   @property
   def has_policy(self) -> bool:
@@ -167,19 +180,17 @@ class RoleLink:
 
   def finish(self) -> None:
     """Says that nothing remains to be done."""
-    self.client.insert([np.bool_(True)], {_END: 1.0})
+    self._insert([np.bool_(True)], _END)
 
   def push_counters(self, counters: Counters) -> None:
     """Replaces the counters."""
-    self.client.insert(
-        [np.int64(value) for value in counters], {_COUNTERS: 1.0}
-    )
+    self._insert([np.int64(value) for value in counters], _COUNTERS)
 
   def counters(self) -> Optional[Counters]:
     """The latest; None if the learner has given none yet."""
     if not self.sizes()[_COUNTERS]:
       return None
-    (sample,) = self.client.sample(_COUNTERS, emit_timesteps=False)
+    (sample,) = self.patience.read(lambda: self._sample(_COUNTERS, 1))
     return Counters(*(int(np.squeeze(value)) for value in sample.data))
 
   def push_policy(
@@ -204,27 +215,23 @@ class RoleLink:
 
   def read_steps(self, max_rows: int) -> list[actor_rows.ActorRow]:
     """At most so many rows of actors, in the order in which they came."""
-    unread = self.sizes()[tables.STEPS]
-    return actor_rows.read(self.client, min(unread, max_rows)) if unread else []
+    count = min(self.sizes()[tables.STEPS], max_rows)
+    if not count:
+      return []
+    return self.patience.write(lambda: actor_rows.read(self.client, count))
 
   def send_records(self, records: Sequence[types.EvaluationRecord]) -> None:
     """Gives the learner the records of one evaluation."""
     text = '\n'.join(record.to_json() for record in records)
-    self.client.insert(
-        np.frombuffer(text.encode(), np.uint8), {_RECORDS: 1.0}
-    )
+    self._insert(np.frombuffer(text.encode(), np.uint8), _RECORDS)
 
   def read_records(self) -> list[list[types.EvaluationRecord]]:
     """The records of evaluations that came since the last call."""
     unread = self.sizes()[_RECORDS]
     if not unread:
       return []
-    texts = [
-        sample.data[0].tobytes().decode()
-        for sample in self.client.sample(
-            _RECORDS, num_samples=unread, emit_timesteps=False
-        )
-    ]
+    samples = self.patience.write(lambda: self._sample(_RECORDS, unread))
+    texts = [sample.data[0].tobytes().decode() for sample in samples]
     return [
         [types.EvaluationRecord.from_json(line) for line in text.split('\n')]
         for text in texts
@@ -235,8 +242,10 @@ class RoleLink:
     # Imported here: it takes seconds, and not everybody needs weights.
     from tf_agents.experimental.distributed import reverb_variable_container
 
-    return reverb_variable_container.ReverbVariableContainer(
-        self.address, (_POLICY, _OFFER)
+    return self.patience.read(
+        lambda: reverb_variable_container.ReverbVariableContainer(
+            self.address, (_POLICY, _OFFER)
+        )
     )
 
   def _wait_for_port(self) -> None:
@@ -246,23 +255,20 @@ class RoleLink:
     tried again.
     """
     host, _, port = self.address.rpartition(':')
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-      try:
-        socket.create_connection(
-            (host.strip('[]'), int(port)), _CALL_SECONDS
-        ).close()
-        return
-      except OSError as error:
-        if time.monotonic() > deadline:
-          raise self._unreachable() from error
-        time.sleep(0.1)
+    place = (host.strip('[]'), int(port))
+    self.patience.retry(
+        lambda: socket.create_connection(
+            place, patience_lib.ATTEMPT_SECONDS
+        ).close(),
+        _POLL_SECONDS,
+    )
 
-  def _unreachable(self) -> UnreachableError:
-    return UnreachableError(
-        f'the replay server at {self.address} has not answered for'
-        f' {_PATIENCE_SECONDS:.0f} s; is it running, and may this machine'
-        ' connect to it?'
+  def _insert(self, data: Any, table: str) -> None:
+    self.patience.write(lambda: self.client.insert(data, {table: 1.0}))
+
+  def _sample(self, table: str, count: int) -> list[reverb.ReplaySample]:
+    return list(
+        self.client.sample(table, num_samples=count, emit_timesteps=False)
     )
 
   def _push(self, table: str, state: PolicyState, weights: Sequence) -> None:
@@ -270,15 +276,23 @@ class RoleLink:
         _tensors(state, _STATE_SIGNATURE),
         tuple(tf.convert_to_tensor(weight) for weight in weights),
     )
-    self._container.push(values, table)
+    container = self._container
+    self.patience.write(lambda: container.push(values, table))
 
   def _update(
       self, table: str, variables: Sequence[tf.Variable]
   ) -> PolicyState:
-    state, weights = self._container.pull(table)
+    container = self._container
+    while not self.sizes()[table]:
+      time.sleep(_POLL_SECONDS)
+    state, weights = self.patience.read(lambda: container.pull(table))
     for variable, value in zip(variables, weights, strict=True):
       variable.assign(value)
     return PolicyState(*(value.numpy() for value in state))
+
+
+def _attempt_seconds() -> int:
+  return round(patience_lib.ATTEMPT_SECONDS)
 
 
 def _tensors(values: tuple, signature: tuple) -> tuple:

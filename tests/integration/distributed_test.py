@@ -1,13 +1,12 @@
-"""The online stage as several real processes, killed one after the other.
+"""The online stage as several real processes, which suffer in several ways.
 
-Everything is real but small: ALE's Pong in episodes of
-45 steps, a network of two filters, a teacher of random weights.
+The run is that of `small_online_run`.
 """
 
-import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -17,42 +16,12 @@ import psutil
 import pytest
 
 from rrl_pipeline import run_directory
-from rrl_pipeline.agents import algorithm_config
-from rrl_pipeline.agents import builder
-from rrl_pipeline.environments import atari
-from rrl_pipeline.environments import config as environment_config
-from rrl_pipeline.environments import factory
 from rrl_pipeline.launch import launch
-from rrl_pipeline.networks import config as network_config
-from rrl_pipeline.teachers import bundle
-from rrl_pipeline.training import metric_log
+from rrl_pipeline.testing import faulty_run
+from rrl_pipeline.testing import small_online_run
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _STEPS, _PERIOD = 1200, 400
-_SETTINGS = (
-    'control=false',
-    'environment.max_episode_steps=45',
-    'network.channels=2,2,2',
-    'network.hidden_units=8',
-    'collect.num_steps=100',
-    'collect.num_parallel=2',
-    'dataset.card=false',
-    'agent.batch_size=4',
-    'agent.min_replay_steps=100',
-    'agent.update_period=4',
-    'agent.weaning.steps=800',
-    'agent.target_update_period=10',
-    'offline.num_learner_steps=20',
-    'offline.evaluation_period=20',
-    'offline.checkpoint_period=20',
-    'offline.log_period=10',
-    f'online.num_actor_steps={_STEPS}',
-    f'online.evaluation_period={_PERIOD}',
-    'online.checkpoint_period=100',
-    'online.log_period=10',
-    'evaluation.num_episodes=2',
-    'evaluation.num_parallel=2',
-)
 _ROLES = ('replay', 'learner', 'actor_0', 'actor_1', 'evaluator')
 _TIMEOUT = 400
 
@@ -60,39 +29,9 @@ _TIMEOUT = 400
 @pytest.fixture(name='begun', scope='module')
 def _begun(tmp_path_factory):
   """A run whose stages before the online one are done."""
-  config = atari.AtariConfig(max_episode_steps=45)
-  environment = factory.make(config, 0)
-  network = builder.make_network(
-      network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
-      algorithm_config.DqnConfig(),
-      (84, 84, 4),
-      'uint8',
-      environment.action_spec().num_values,
-      seed=3,
+  return small_online_run.prepare(
+      tmp_path_factory.mktemp('begun'), _STEPS, _PERIOD, 100
   )
-  directory = tmp_path_factory.mktemp('begun')
-  bundle.export(
-      directory / 'teacher',
-      network,
-      bundle.Description(
-          kind='q_values',
-          observation_shape=(84, 84, 4),
-          action_meanings=environment.action_meanings,
-          environment=environment_config.to_json(config),
-          score={'mean_return': 5.0, 'std_return': 1.0, 'num_episodes': 1},
-          lineage={'command': 'none', 'teacher': None},
-      ),
-  )
-  settings = (f'teacher.bundle={directory / "teacher"}', *_SETTINGS)
-  code = launch.main([
-      'launch',
-      '--preset=pong_quick',
-      '--stage=teacher,collect,dataset,offline',
-      f'--run_dir={directory / "run"}',
-      *(f'--set={setting}' for setting in settings),
-  ])
-  assert code == 0
-  return directory / 'run'
 
 
 @pytest.fixture(name='run_dir')
@@ -176,33 +115,8 @@ def _assert_gone(processes) -> None:
   assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
 
 
-def _assert_complete(run: _Run, run_dir: pathlib.Path) -> None:
-  counts = json.loads((run_dir / 'online' / 'DONE.json').read_text())['counts']
-  counts = counts['student']
-  assert counts['actor_steps'] == _STEPS and counts['frames'] == 4 * _STEPS
-  rows = metric_log.read_rows(run.agent / 'metrics.csv')
-  first = 20  # Updates of the offline stage.
-  lag = _STEPS // 4 - counts['learner_steps']
-  # Until 100 steps are drawn from, and the pieces under way may be 200 more.
-  assert 100 // 4 - 1 <= lag <= (100 + 200) // 4 + 1
-  # One update for each four steps, whoever took them; a learner that began anew
-  # may have begun with other pieces.
-  for row in rows[-10:]:
-    assert row['actor_steps'] // 4 - (row['step'] - first) == lag
-    assert row['distillation_weight'] == 0 or row['actor_steps'] < 800
-    assert 0 <= row['staleness'] <= row['max_staleness'] < 200
-  steps = [row['actor_steps'] for row in rows]
-  assert steps == sorted(steps)
-  records = [
-      json.loads(line)
-      for line in (run.agent / 'evaluations.jsonl').read_text().splitlines()
-  ]
-  assert [r['actor_steps'] for r in records] == list(
-      np.repeat(range(_PERIOD, _STEPS + 1, _PERIOD), 2)
-  )
-  assert [r['episode'] for r in records] == [0, 1] * (_STEPS // _PERIOD)
-  assert not list((run.agent / 'snapshots').iterdir())
-  assert (run.agent / 'bundle').is_dir()
+def _assert_complete(run_dir: pathlib.Path) -> None:
+  assert not small_online_run.problems(run_dir, _STEPS, _PERIOD, 2)
 
 
 def test_a_run_of_two_actors_is_stopped_killed_and_completed(run_dir):
@@ -229,7 +143,7 @@ def test_a_run_of_two_actors_is_stopped_killed_and_completed(run_dir):
   run = _Run(run_dir)
   processes = run.descendants()
   assert run.wait() == 0, run.output()
-  _assert_complete(run, run_dir)
+  _assert_complete(run_dir)
   _assert_gone(processes)
   assert f'{_STEPS}/{_STEPS}' in run.output()
   for role in _ROLES:
@@ -259,5 +173,45 @@ def test_each_role_may_be_killed(run_dir):
   assert run.wait() == 0, run.output()
   for name in _ROLES:
     assert f'{name} ended with signal 9' in run.output()
-  _assert_complete(run, run_dir)
+  _assert_complete(run_dir)
   _assert_gone(processes)
+
+
+def test_a_network_that_is_cut_and_roles_that_stand_still(run_dir, tmp_path):
+  """Nobody dies of it, though the wall clock jumps about all the while.
+
+  The replay server is at one loopback address, and the actors reach it through
+  a network at another.
+  """
+  run = faulty_run.FaultyRun(run_dir, tmp_path)
+
+  def hurt():
+    checkpoints = run_dir / 'online' / 'student' / 'checkpoints'
+    deadline = time.monotonic() + _TIMEOUT
+    while not list(checkpoints.glob('[0-9]*')):
+      assert time.monotonic() < deadline and not run.said, run.said
+      time.sleep(0.1)
+    before = run.proxy.num_connections
+    with run.proxy.refused():
+      time.sleep(1)
+    # The actors are back, and what they send arrives.
+    learns = run.learns()
+    while not learns():
+      assert time.monotonic() < deadline and not run.said, run.said
+      time.sleep(0.1)
+    assert run.proxy.num_connections > before
+    with run.proxy.stalled():
+      time.sleep(1)
+    for name in ('replay', 'learner', 'actor_0', 'evaluator'):
+      with run.stopped(name):
+        time.sleep(0.5)
+
+  run.run(hurt)
+  assert not run.said
+  assert not run.processes()
+  host, _, port = run.address.rpartition(':')
+  with pytest.raises(ConnectionRefusedError):
+    socket.create_connection((host, int(port)), 5)
+  arguments = ['launch', f'--run_dir={run_dir}', '--stage=online']
+  assert launch.main(arguments) == 0
+  _assert_complete(run_dir)

@@ -1,11 +1,13 @@
 """Tests of the supervisor, with small programs for roles."""
 
+import itertools
 import os
 import signal
 import sys
 import threading
 import time
 
+import psutil
 import pytest
 
 from rrl_pipeline import stopping
@@ -147,4 +149,34 @@ def test_a_request_lets_the_goal_end_while_the_others_live(roles):
   with pytest.raises(stopping.Stopped):
     roles.run('goal', request)
   assert (roles.folder / 'saved').exists()
+  roles.assert_none_runs()
+
+
+def test_nothing_is_left_of_a_role_that_died(roles):
+  roles.add('other', (
+      'import subprocess\n'
+      'if starts == 1:\n'
+      '  child = subprocess.Popen([sys.executable, "-c", "import time;'
+      ' time.sleep(60)"])\n'
+      '  (folder / "child").write_text(str(child.pid))\n'
+      '  os.kill(os.getpid(), 9)\n'
+  ) + _SLEEP)
+  roles.add('goal', _until('other', 2))
+  roles.run('goal')
+  child = int((roles.folder / 'child').read_text())
+  with pytest.raises(psutil.NoSuchProcess):
+    # Whoever adopted it may not have asked for its end yet.
+    if psutil.Process(child).status() == psutil.STATUS_ZOMBIE:
+      raise psutil.NoSuchProcess(child)
+
+
+def test_the_wall_clock_decides_nothing(roles, monkeypatch):
+  """Failures are as far apart as they are, whatever the clock is set to."""
+  jumps = itertools.count()
+  monkeypatch.setattr(time, 'time', lambda: 1e9 + 86400.0 * next(jumps))
+  monkeypatch.setattr(time, 'time_ns', lambda: -86400 * 10**9 * next(jumps))
+  roles.add('other', 'sys.exit(3)\n')
+  roles.add('goal', _SLEEP)
+  with pytest.raises(supervisor.RoleFailedError, match='other failed 4 times'):
+    roles.run('goal')
   roles.assert_none_runs()

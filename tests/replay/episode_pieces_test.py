@@ -122,3 +122,43 @@ def test_a_new_process_does_not_go_on_with_the_episode_of_the_old():
   (piece,) = pieces.add(_row(0, 7, 50, 0))
   assert piece.reward.tolist() == [0.25, 1.25, 2.25]
   assert piece.is_first.tolist() == [True, False, False]
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(
+    cuts=st.lists(st.integers(1, 40), max_size=6),
+    window=st.integers(1, 5),
+    seed=st.integers(0, 100),
+)
+def test_rows_that_are_sent_again_are_known(cuts, window, seed):
+  """A writer sends what was not confirmed again, as Reverb's does."""
+  rows = [_row(0, 5 + t, t, t, t == 39) for t in range(40)]
+  sent = []
+  generator = np.random.default_rng(seed)
+  for t, row in enumerate(rows):
+    sent.append(row)
+    if t in cuts:
+      again = rows[max(0, t + 1 - window) : t + 1]
+      sent += [again[i] for i in generator.permutation(len(again))]
+  pieces = episode_pieces.EpisodePieces(n_step=2, stack_size=3)
+  store = _store(100, stack_size=3)
+  for row in sent:
+    if not pieces.is_repeated(row):
+      assert pieces.continues(row) == (not row.is_first)
+      for piece in pieces.add(row):
+        store.extend(piece)
+  assert [t[0] for t in _transitions(store, 2)] == list(range(39))
+  assert pieces.num_given == 39
+
+
+def test_rows_that_overtake_others_leave_a_gap():
+  pieces = episode_pieces.EpisodePieces(n_step=1, stack_size=1)
+  rows = [_row(0, t, t, t) for t in range(6)]
+  taken = []
+  for t in (0, 1, 4, 2, 3, 5):
+    if not pieces.is_repeated(rows[t]):
+      taken.append((t, pieces.continues(rows[t])))
+      pieces.add(rows[t])
+  assert taken == [(0, False), (1, True), (4, False), (5, True)]
+  # Another process has the same index, and numbers far from those.
+  assert not pieces.is_repeated(_row(0, 2**40, 50, 0))

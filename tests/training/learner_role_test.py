@@ -1,6 +1,8 @@
 """The learner of a distributed run, fed by hand instead of by actors."""
 
 import dataclasses
+import os
+import signal
 import threading
 
 import dm_env
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from rrl_pipeline import scores
+from rrl_pipeline import stopping
 from rrl_pipeline import types
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import method_config
@@ -20,6 +23,7 @@ from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import learner_role
 from rrl_pipeline.training import metric_log
+from rrl_pipeline.training import patience
 from rrl_pipeline.training import role_link
 
 _ENVIRONMENT = atari.AtariConfig(frame_size=40, max_episode_steps=45)
@@ -154,6 +158,78 @@ def test_rows_without_the_teacher_are_not_learned_from(tmp_path, address):
     role._take(row)
   # The student is not weaned, so the second one is from before a restart.
   assert role.actor_steps == 2
+
+
+def test_rows_that_come_twice_count_once(tmp_path, address):
+  link = role_link.RoleLink(address)
+  role = _role(tmp_path)
+  role._link = link
+  adder = actor_rows.ActorStepAdder(link.client, 6, 0)
+  frame = np.zeros((40, 40), np.uint8)
+  adder.add_first(dm_env.restart(frame))
+  values = np.ones(6, np.float32)
+  for end in (dm_env.transition, dm_env.transition, dm_env.termination):
+    adder.add(0, end(np.float32(1), frame), values)
+  rows = actor_rows.read(link.client, 4)
+  for row in (*rows[:2], *rows[:2], rows[2], rows[3], rows[2]):
+    role._take(row)
+  assert role.actor_steps == role._run.stored_steps == 3
+  assert role._run.training_return == 3
+  # The reward of a lost row is missed, and so is the return.
+  adder.add_first(dm_env.restart(frame))
+  for end in (dm_env.transition, dm_env.transition, dm_env.termination):
+    adder.add(0, end(np.float32(5), frame), values)
+  rows = actor_rows.read(link.client, 4)
+  for row in (rows[0], *rows[2:]):
+    role._take(row)
+  assert role.actor_steps == 5
+  assert role._run.training_return == 3
+
+
+def test_a_learner_without_a_server_leaves_a_checkpoint(
+    tmp_path, address, monkeypatch
+):
+  role = _role(tmp_path)
+  link = role_link.RoleLink(address)
+  reads = []
+
+  def read_steps(max_rows):
+    if len(reads) == 2:
+      raise patience.UnreachableError('gone')
+    reads.append(actor_rows.read(link.client, 10))
+    return reads[-1]
+
+  monkeypatch.setattr(link, 'read_steps', read_steps)
+  _Actors(address, 1, 1.0)
+  with pytest.raises(patience.UnreachableError):
+    role.run(link)
+  assert role.actor_steps == 20
+  assert _role(tmp_path).actor_steps == 20
+
+
+def test_a_learner_that_is_stopped_after_its_server_leaves_a_checkpoint(
+    tmp_path, address, monkeypatch
+):
+  """As where a scheduler ends all roles at once, and the server is quicker."""
+  role = _role(tmp_path)
+  link = role_link.RoleLink(address)
+  reads = []
+
+  def read_steps(max_rows):
+    if reads:
+      os.kill(os.getpid(), signal.SIGTERM)
+      return link.patience.retry(gone)
+    reads.append(actor_rows.read(link.client, 10))
+    return reads[-1]
+
+  def gone():
+    raise RuntimeError('closed')
+
+  monkeypatch.setattr(link, 'read_steps', read_steps)
+  _Actors(address, 1, 1.0)
+  with pytest.raises(stopping.Stopped):
+    role.run(link)
+  assert _role(tmp_path).actor_steps == role.actor_steps == 10
 
 
 def test_episodes_cannot_be_recorded(tmp_path):
