@@ -232,7 +232,7 @@ class OnlineTrainer:
     self._realised_value = self._actor.realised_value
 
   def _learn(self) -> None:
-    with self.stopwatch.measure('replay'):
+    with self.stopwatch.measure('insert'):
       self._learner.read(self._actor.adder.num_written)
     held = self._replay.num_initial + self.actor_steps
     if held < self._agent_config.min_replay_steps:

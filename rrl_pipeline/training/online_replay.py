@@ -1,10 +1,12 @@
 """The replay of the online stage: what it holds, and how batches are drawn."""
 
+import math
 import os
 import pathlib
 from typing import NamedTuple, Optional
 
 from acme import types
+from dm_env import specs
 import numpy as np
 
 from rrl_pipeline.agents import config as agent_config_lib
@@ -18,6 +20,8 @@ from rrl_pipeline.training import teacher_data as teacher_data_lib
 
 # What Dopamine's Rainbow gives a transition without any error: √1e-10.
 _LEAST_PRIORITY = 1e-5
+# Smaller frames take little memory, and are copied sooner than decompressed.
+_MIN_COMPRESSED_BYTES = 1_024
 # As many as there are checkpoints.
 _KEPT_PRIORITIES = 2
 
@@ -90,6 +94,7 @@ class OnlineReplay:
         environment_config.stack_size,
         interface.frame.dtype,
         environment_config.reward_limit,
+        compress=_is_worth_compressing(interface.frame),
     )
     self._source = self.store
     ratio = agent_config.rehearsal.ratio
@@ -194,6 +199,12 @@ class OnlineReplay:
 
   def _priority_numbers(self) -> list[int]:
     return sorted(int(path.stem) for path in self._priorities.glob('*.npz'))
+
+
+def _is_worth_compressing(frame: specs.Array) -> bool:
+  """Whether it is an image; other numbers hardly become fewer bytes."""
+  num_bytes = frame.dtype.itemsize * math.prod(frame.shape)
+  return frame.dtype == np.uint8 and num_bytes >= _MIN_COMPRESSED_BYTES
 
 
 def _given(value, reason: str):
