@@ -14,6 +14,8 @@ read, beside a bare Reverb table of single tensors with the same frames.
 """
 
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from typing import Callable, Iterator
@@ -209,7 +211,11 @@ def _through_reverb(rows: frame_store.Rows) -> None:
 
   bare = (
       _cpu_seconds(write),
-      _cpu_seconds(lambda: list(client.sample(tables.STEPS, count))),
+      _cpu_seconds(
+          lambda: list(
+              client.sample(tables.STEPS, count, emit_timesteps=False)
+          )
+      ),
   )
   writer.close()
   server.stop()
@@ -222,12 +228,16 @@ def _through_reverb(rows: frame_store.Rows) -> None:
 
 def main(argv):
   del argv
-  for game in _GAMES.value:
-    rows = _recording(game)
-    store = _memory(game, rows)
-    _draws(rows, store)
-    del store
-    _restart(rows)
+  if len(_GAMES.value) > 1:
+    for game in _GAMES.value:  # Each with memory of its own.
+      subprocess.run([sys.executable, *sys.argv, f'--games={game}'], check=True)
+    return
+  (game,) = _GAMES.value
+  rows = _recording(game)
+  store = _memory(game, rows)
+  _draws(rows, store)
+  del store
+  _restart(rows)
   _through_reverb(rows)
 
 

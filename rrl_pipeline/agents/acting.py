@@ -1,6 +1,7 @@
 """Acting: batched greedy actions, ε-greedy exploration, and JSRL's roll-in."""
 
 import math
+from typing import Optional
 
 import numpy as np
 import tensorflow as tf
@@ -37,6 +38,15 @@ class GreedyPolicy:
     ).numpy()
 
 
+def random_action(
+    epsilon_value: float, num_actions: int, generator: np.random.Generator
+) -> Optional[int]:
+  """With probability ε an action drawn uniformly from all, else None."""
+  if generator.random() < epsilon_value:
+    return int(generator.integers(num_actions))
+  return None
+
+
 def explore(
     greedy_action: int,
     epsilon_value: float,
@@ -44,9 +54,8 @@ def explore(
     generator: np.random.Generator,
 ) -> int:
   """The greedy action, or with probability ε one drawn uniformly from all."""
-  if generator.random() < epsilon_value:
-    return int(generator.integers(num_actions))
-  return int(greedy_action)
+  action = random_action(epsilon_value, num_actions, generator)
+  return int(greedy_action) if action is None else action
 
 
 def horizon(config: method_config.RollInConfig, num_evaluations: int) -> int:

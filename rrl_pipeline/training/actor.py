@@ -120,14 +120,12 @@ class Actor:
     """Whether the teacher takes the next action."""
     return len(self._rewards) < self._roll_in_steps
 
-  def _explore(self, greedy_action: int, actor_steps: int) -> int:
-    action = acting.explore(
-        greedy_action,
+  def _random_action(self, actor_steps: int) -> Optional[int]:
+    return acting.random_action(
         acting.epsilon(self._agent_config, actor_steps),
         self._num_actions,
         self._generator,
     )
-    return self._exploration.action(self._observation, action)
 
   def _take(self, action: int, teacher_values: Optional[np.ndarray]) -> None:
     with self._stopwatch.measure('environment'):
@@ -165,13 +163,17 @@ def step_together(
     values = greedy = None
     if ask_teacher or any(rolls_in):
       values = np.asarray(shared._teacher.values(batch))
-    if not all(rolls_in):
-      greedy = shared._policy(batch)
-    actions = [
-        int(values[i].argmax())
-        if rolls_in[i]
-        else actor._explore(greedy[i], actor_steps)
-        for i, actor in enumerate(actors)
-    ]
-  for i, actor in enumerate(actors):
-    actor._take(actions[i], values[i] if ask_teacher else None)
+    actions = []
+    for i, actor in enumerate(actors):
+      if rolls_in[i]:
+        actions.append(int(values[i].argmax()))
+        continue
+      action = actor._random_action(actor_steps)
+      if action is None:
+        if greedy is None:  # Not before somebody wants it.
+          greedy = shared._policy(batch)
+        action = int(greedy[i])
+      actions.append(actor._exploration.action(actor._observation, action))
+  teacher_values = values if ask_teacher else [None] * len(actors)
+  for actor, action, row in zip(actors, actions, teacher_values, strict=True):
+    actor._take(action, row)

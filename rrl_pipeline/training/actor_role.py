@@ -19,8 +19,10 @@ from rrl_pipeline.training import role_link
 from rrl_pipeline.training import seeding
 from rrl_pipeline.training import timing
 
-# Environments that share a batch of the network: four observations take half
-# as long again as one.
+# Environments that share a batch of the network, to which four observations are
+# little more than one. They are single ones: ALE's vector environment rounds a
+# pixel of every 26th frame the other way, and an episode of it cannot be
+# started by its number.
 _NUM_ENVIRONMENTS = 4
 # Steps of each between looks at the learner's counters.
 _PULL_PERIOD = 6

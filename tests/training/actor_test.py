@@ -10,7 +10,6 @@ from rrl_pipeline.training import exploration
 from rrl_pipeline.training import timing
 
 _CONFIG = small_environments.SmallConfig()
-_AGENT = agent_config.AgentConfig(epsilon_start=0.3, epsilon_end=0.3)
 
 
 class _Adder:
@@ -50,12 +49,14 @@ class _Network:
     return observations[:, : small_environments.NUM_ACTIONS]
 
 
-def _actor(number: int, network: _Network, horizon: int) -> actor.Actor:
+def _actor(
+    number: int, network: _Network, horizon: int = 0, epsilon: float = 0.3
+) -> actor.Actor:
   made = actor.Actor(
       small_environments.SmallEnvironment(_CONFIG, number),
       _CONFIG,
       network.policy,
-      _AGENT,
+      agent_config.AgentConfig(epsilon_start=epsilon, epsilon_end=epsilon),
       adder=_Adder(),
       seed=number,
       teacher=network,
@@ -86,7 +87,7 @@ def test_an_actor_does_the_same_in_company(ask_teacher, horizon):
 
 def test_the_teacher_is_asked_when_it_is_needed_only():
   network = _Network()
-  player = _actor(0, network, horizon=0)
+  player = _actor(0, network)
   player.step(0, ask_teacher=False)
   assert not network.teacher_batches
   player.step(1, ask_teacher=True)
@@ -97,10 +98,21 @@ def test_the_teacher_is_asked_when_it_is_needed_only():
 
 def test_where_the_teacher_rolls_in_the_network_is_not_asked():
   network = _Network()
-  player = _actor(0, network, horizon=1)  # One step of each episode.
+  player = _actor(0, network, horizon=1, epsilon=0.0)
   for step in range(20):
     player.step(step, ask_teacher=False)
-  assert len(network.teacher_batches) + len(network.batches) == 20
-  assert len(network.teacher_batches) == player.episode + player.is_playing
+  # One step of each episode.
+  assert len(network.teacher_batches) == player.episode + player.is_playing > 1
+  assert len(network.batches) == 20 - len(network.teacher_batches)
   first = player.adder.steps[0]
   assert player.adder.steps[1][0] == np.argmax(first[:3])
+
+
+def test_an_action_at_random_needs_no_network():
+  network = _Network()
+  player = _actor(0, network, epsilon=1.0)
+  for step in range(30):
+    player.step(step, ask_teacher=False)
+  assert not network.batches
+  actions = [step[0] for step in player.adder.steps if isinstance(step, tuple)]
+  assert set(actions) == {0, 1, 2}
