@@ -20,13 +20,13 @@ def step_table(
 def step_queue(signature: tuple, max_unread: int) -> reverb.Table:
   """A queue of steps, each read by the learner exactly once and in order.
 
-  The rate limiter lets actors be at most `max_unread` rows ahead of the
-  learner (and the few that each writer has under way), and the learner reads
+  The rate limiter lets actors be at most `max_unread` rows ahead of the learner
+  (and the few that writers and reader have under way), and the learner reads
   exactly `update_period` agent steps per update: so the replay ratio is exact,
-  whoever of the two is faster. The learner keeps
-  what it read in a `FrameStore` and draws its batches there, because Reverb's
-  uniform selector seeds itself from the operating system: no run that sampled
-  through it could ever be repeated or resumed to the same numbers.
+  whoever of the two is faster. The learner keeps what it read in a `FrameStore`
+  and draws its batches there, because Reverb's uniform selector seeds itself
+  from the operating system: no run that sampled through it could ever be
+  repeated or resumed to the same numbers.
   """
   return reverb.Table(
       name=STEPS,
