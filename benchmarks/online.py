@@ -204,13 +204,15 @@ def _online_stage(
 def _peer(python: str, script: str, *options: str) -> _Time:
   """Of an agent step of what a script next to this one runs."""
   path = pathlib.Path(__file__).with_name(script)
-  output = subprocess.run(
+  run = subprocess.run(
       [python, os.fspath(path), f'--game={_GAME.value}', *options],
-      check=True,
-      stdout=subprocess.PIPE,
+      capture_output=True,
       text=True,
-  ).stdout
-  result = json.loads(output.splitlines()[-1])
+      check=False,
+  )
+  if run.returncode:
+    raise RuntimeError(f'{script} failed:\n{run.stderr}')
+  result = json.loads(run.stdout.splitlines()[-1])
   return _Time(*(
       result[f'online_{clock}_seconds'] / _UPDATE_PERIOD
       for clock in ('wall', 'cpu')
