@@ -57,8 +57,9 @@ class PlainFrames:
 class CompressedFrames:
   """Frames compressed by LZ4, each on its own and without loss.
 
-  A frame of 84x84 pixels takes a tenth of its size or less, and is decompressed
-  in about a microsecond: little longer than it takes to be copied.
+  Of the 7,056 bytes of an Atari frame 300 are left in Pong, 1,000 in Riverraid.
+  It is decompressed in about a microsecond, little longer than it takes to be
+  copied. Stronger methods make half as much of it, but take ten times as long.
   """
 
   def __init__(
