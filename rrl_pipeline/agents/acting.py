@@ -1,6 +1,7 @@
 """Acting: batched greedy actions, ε-greedy exploration, and JSRL's roll-in."""
 
 import math
+from typing import Optional
 
 import numpy as np
 import tensorflow as tf
@@ -23,17 +24,27 @@ class GreedyPolicy:
   """The greedy actions of a network for a batch of observations."""
 
   def __init__(self, network: tf.keras.Model):
-    self._network = network
+    spec = tf.TensorSpec(network.input_shape, network.inputs[0].dtype)
+    self._dtype = spec.dtype
+    # Choosing among traces would take longer than a small network does.
     self._actions = tf.function(
-        lambda observation: tf.argmax(network(observation), axis=1),
-        input_signature=[
-            tf.TensorSpec(network.input_shape, network.inputs[0].dtype)
-        ],
-    )
+        lambda observation: tf.argmax(network(observation), axis=1)
+    ).get_concrete_function(spec)
 
   def __call__(self, observations: np.ndarray) -> np.ndarray:
     """Observations [B, ...] → int64 [B]."""
-    return self._actions(observations).numpy()
+    return self._actions(
+        tf.convert_to_tensor(observations, self._dtype)
+    ).numpy()
+
+
+def random_action(
+    epsilon_value: float, num_actions: int, generator: np.random.Generator
+) -> Optional[int]:
+  """With probability ε an action drawn uniformly from all, else None."""
+  if generator.random() < epsilon_value:
+    return int(generator.integers(num_actions))
+  return None
 
 
 def explore(
@@ -43,9 +54,8 @@ def explore(
     generator: np.random.Generator,
 ) -> int:
   """The greedy action, or with probability ε one drawn uniformly from all."""
-  if generator.random() < epsilon_value:
-    return int(generator.integers(num_actions))
-  return int(greedy_action)
+  action = random_action(epsilon_value, num_actions, generator)
+  return int(greedy_action) if action is None else action
 
 
 def horizon(config: method_config.RollInConfig, num_evaluations: int) -> int:

@@ -1,9 +1,9 @@
 """A store of single frames from which n-step transitions are sampled.
 
 Both stages learn from it: offline it holds a dataset, online the latest steps
-of the student. A frame is kept once (7,056 bytes for Atari) and stacked only
-when it is sampled, and n-step returns are summed only then, so one store serves
-every stack size and every n.
+of the student. A frame is kept once, as it is (7,056 bytes for Atari) or
+compressed, and stacked only when it is sampled, and n-step returns are summed
+only then, so one store serves every stack size and every n.
 
 A *row* is one RLDS step: an observation, the action taken there and the reward
 it brought. An episode of T actions is T + 1 rows: the last one (`is_last`) has
@@ -21,6 +21,7 @@ from typing import NamedTuple, Optional
 from acme import types
 import numpy as np
 
+from rrl_pipeline.replay import frames
 from rrl_pipeline.replay import random_streams
 from rrl_pipeline.replay import stacks
 
@@ -62,6 +63,7 @@ class FrameStore:
       stack_size: int,
       frame_dtype: np.dtype = np.uint8,
       reward_limit: Optional[float] = None,
+      compress: bool = False,
   ):
     """Makes an empty store; it takes memory as rows come.
 
@@ -73,13 +75,19 @@ class FrameStore:
       frame_dtype: of the observations.
       reward_limit: absolute value to which each reward is clipped when a
         transition is sampled, before any n-step sum; None for not at all.
+      compress: whether frames are kept compressed. What is sampled is the same.
     """
     self._stack_size = stack_size
     self._reward_limit = reward_limit
     self._streams = random_streams.RandomStreams()
     self._hold(
+        frames.CompressedFrames(capacity, frame_shape, frame_dtype)
+        if compress
+        else frames.PlainFrames(
+            np.empty((capacity, *frame_shape), frame_dtype)
+        ),
         Rows(
-            observation=np.empty((capacity, *frame_shape), frame_dtype),
+            observation=None,
             action=np.zeros(capacity, np.int32),
             reward=np.zeros(capacity, np.float32),
             is_first=np.zeros(capacity, bool),
@@ -109,12 +117,15 @@ class FrameStore:
         rows.observation.dtype,
         reward_limit,
     )
-    store._hold(rows)
+    store._hold(
+        frames.PlainFrames(rows.observation), rows._replace(observation=None)
+    )
     store._enter(rows.is_first, rows.is_last)
     return store
 
-  def _hold(self, rows: Rows) -> None:
-    self._rows = rows
+  def _hold(self, observations: frames.Frames, rows: Rows) -> None:
+    self._frames = observations
+    self._rows = rows  # But for the observations.
     self._capacity = capacity = len(rows.action)
     self.num_added = 0
     # A row knows the slot of its episode below, and an episode its rows. The
@@ -140,6 +151,11 @@ class FrameStore:
     return max(0, self.num_added - self._capacity)
 
   @property
+  def num_bytes(self) -> int:
+    """Bytes of the frames as they are kept."""
+    return self._frames.num_bytes
+
+  @property
   def teacher_values(self) -> np.ndarray:
     """[capacity, A] float32, in place: to be filled once rows are known."""
     return self._rows.teacher_values
@@ -152,7 +168,8 @@ class FrameStore:
           f'{count} rows at once do not fit a store of {self._capacity}.'
       )
     slots = np.arange(self.num_added, self.num_added + count) % self._capacity
-    for column, values in zip(self._rows, rows, strict=True):
+    self._frames.put(slots, rows.observation)
+    for column, values in zip(self._rows[1:], rows[1:], strict=True):
       column[slots] = values
     self._enter(rows.is_first, rows.is_last)
 
@@ -187,7 +204,8 @@ class FrameStore:
           f' {self.oldest} to {self.num_added}.'
       )
     slots = np.arange(start, stop) % self._capacity
-    return Rows(*(column[slots] for column in self._rows))
+    observation = self._frames.take(slots, np.ones(len(slots), bool))
+    return Rows(observation, *(column[slots] for column in self._rows[1:]))
 
   def stacks(self, numbers: np.ndarray) -> np.ndarray:
     """Observations [B, …] that end in the rows given; see `stacks`.
@@ -200,15 +218,9 @@ class FrameStore:
     """The latest `size` frames [B, size, ...] up to each row given."""
     wanted = numbers[:, np.newaxis] + np.arange(1 - size, 1)
     starts = self._start[self._episode[numbers % self._capacity]]
-    # `take` copies frame by frame; indexing with brackets is slower, and more
-    # so for a memory-mapped array.
-    frames = np.asarray(self._rows.observation).take(
-        wanted % self._capacity, axis=0, mode='clip'
+    return self._frames.take(
+        wanted % self._capacity, wanted >= starts[:, np.newaxis]
     )
-    before_start = wanted < starts[:, np.newaxis]
-    if before_start.any():
-      frames[before_start] = 0
-    return frames
 
   def is_sampleable(self, numbers: np.ndarray, n_step: int) -> np.ndarray:
     """Which rows can start an n-step transition, bool [B].
@@ -286,9 +298,9 @@ class FrameStore:
     terminal = self._rows.is_terminal[next_numbers % self._capacity]
     if are_whole and n_step < self._stack_size:
       # Nearly always: both stacks lie in one window, and share frames of it.
-      frames = self._windows(next_numbers, self._stack_size + n_step)
-      observation = stacks.stack(frames[:, : self._stack_size])
-      next_observation = stacks.stack(frames[:, n_step:])
+      windows = self._windows(next_numbers, self._stack_size + n_step)
+      observation = stacks.stack(windows[:, : self._stack_size])
+      next_observation = stacks.stack(windows[:, n_step:])
     else:
       observation, next_observation = map(self.stacks, (numbers, next_numbers))
     return types.Transition(

@@ -1,6 +1,6 @@
 """The actor: plays one environment and writes its steps to Reverb."""
 
-from typing import Optional
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -85,22 +85,7 @@ class Actor:
       actor_steps: agent steps that were taken before this one.
       ask_teacher: whether the teacher's values are stored beside the step.
     """
-    if not self.is_playing:
-      self._begin()
-    with self._stopwatch.measure('inference'):
-      action, teacher_values = self._act(actor_steps, ask_teacher)
-    with self._stopwatch.measure('environment'):
-      timestep = self._environment.step(action)
-      self._observation = self._stacker.push(timestep.observation)
-    with self._stopwatch.measure('replay'):
-      self.adder.add(action, timestep, teacher_values)
-    self._rewards.append(float(timestep.reward))
-    if timestep.last():
-      self.training_return = sum(self._rewards)
-      self.realised_value = diagnostics.realised_value(
-          self._rewards, self._agent_config.discount, self._reward_limit
-      )
-      self._leave()
+    step_together([self], actor_steps, ask_teacher)
 
   def abandon(self) -> None:
     """Gives up the episode that is being played, if there is one."""
@@ -111,6 +96,9 @@ class Actor:
     self.adder.close()
 
   def _begin(self) -> None:
+    """Begins an episode, if none is being played."""
+    if self.is_playing:
+      return
     self._generator = np.random.Generator(
         np.random.Philox(key=[self._seed, self.episode])
     )
@@ -127,22 +115,65 @@ class Actor:
     self.is_playing = False
     self.episode += 1
 
-  def _act(
-      self, actor_steps: int, ask_teacher: bool
-  ) -> tuple[int, Optional[np.ndarray]]:
-    batch = self._observation[np.newaxis]
-    rolls_in = len(self._rewards) < self._roll_in_steps
-    values = None
-    if rolls_in or ask_teacher:
-      values = np.asarray(self._teacher.values(batch))[0]
-    if rolls_in:
-      action = int(values.argmax())
-    else:
-      action = acting.explore(
-          self._policy(batch)[0],
-          acting.epsilon(self._agent_config, actor_steps),
-          self._num_actions,
-          self._generator,
+  @property
+  def _rolls_in(self) -> bool:
+    """Whether the teacher takes the next action."""
+    return len(self._rewards) < self._roll_in_steps
+
+  def _random_action(self, actor_steps: int) -> Optional[int]:
+    return acting.random_action(
+        acting.epsilon(self._agent_config, actor_steps),
+        self._num_actions,
+        self._generator,
+    )
+
+  def _take(self, action: int, teacher_values: Optional[np.ndarray]) -> None:
+    with self._stopwatch.measure('environment'):
+      timestep = self._environment.step(action)
+      self._observation = self._stacker.push(timestep.observation)
+    with self._stopwatch.measure('insert'):
+      self.adder.add(action, timestep, teacher_values)
+    self._rewards.append(float(timestep.reward))
+    if timestep.last():
+      self.training_return = sum(self._rewards)
+      self.realised_value = diagnostics.realised_value(
+          self._rewards, self._agent_config.discount, self._reward_limit
       )
-      action = self._exploration.action(self._observation, action)
-    return action, values if ask_teacher else None
+      self._leave()
+
+
+def step_together(
+    actors: Sequence[Actor], actor_steps: int, ask_teacher: bool
+) -> None:
+  """Takes an agent step with each of several actors, in one batch for all.
+
+  Args:
+    actors: which have the same policy, teacher and stopwatch.
+    actor_steps: see `Actor.step`.
+    ask_teacher: likewise.
+  """
+  # pylint: disable=protected-access
+  shared = actors[0]
+  with shared._stopwatch.measure('environment'):
+    for actor in actors:
+      actor._begin()
+  with shared._stopwatch.measure('inference'):
+    batch = np.stack([actor._observation for actor in actors])
+    rolls_in = [actor._rolls_in for actor in actors]
+    values = greedy = None
+    if ask_teacher or any(rolls_in):
+      values = np.asarray(shared._teacher.values(batch))
+    actions = []
+    for i, actor in enumerate(actors):
+      if rolls_in[i]:
+        actions.append(int(values[i].argmax()))
+        continue
+      action = actor._random_action(actor_steps)
+      if action is None:
+        if greedy is None:  # Not before somebody wants it.
+          greedy = shared._policy(batch)
+        action = int(greedy[i])
+      actions.append(actor._exploration.action(actor._observation, action))
+  teacher_values = values if ask_teacher else [None] * len(actors)
+  for actor, action, row in zip(actors, actions, teacher_values, strict=True):
+    actor._take(action, row)

@@ -1,4 +1,7 @@
-"""An actor of a distributed run: plays with the learner's latest weights."""
+"""An actor of a distributed run: plays with the learner's latest weights.
+
+It plays several environments at once, each an actor of its own to the learner.
+"""
 
 from typing import Optional
 
@@ -16,8 +19,13 @@ from rrl_pipeline.training import role_link
 from rrl_pipeline.training import seeding
 from rrl_pipeline.training import timing
 
-# Own steps between looks at the learner's counters.
-_PULL_PERIOD = 25
+# Environments that share a batch of the network, to which four observations are
+# little more than one. They are single ones: ALE's vector environment rounds a
+# pixel of every 26th frame the other way, and an episode of it cannot be
+# started by its number.
+_NUM_ENVIRONMENTS = 4
+# Steps of each between looks at the learner's counters.
+_PULL_PERIOD = 6
 
 
 def act(
@@ -43,32 +51,42 @@ def act(
     teacher: needed where the agent's method asks for one.
   """
   state = link.update_policy(network.variables)
-  environment = factory.make(
-      environment_config, seeding.derive(seed, agent, 'environment', index)
-  )
-  adder = actor_rows.ActorStepAdder(
-      link.client, environment.action_spec().num_values, index
-  )
-  adder.learner_steps = state.learner_steps
-  actor = actor_lib.Actor(
-      environment,
-      environment_config,
-      acting.GreedyPolicy(network),
-      agent_config,
-      adder,
-      seeding.derive(seed, agent, 'exploration', index),
-      teacher,
-      timing.Stopwatch(),
-      exploration.make(environment_config, agent_config.marco_polo_share),
-  )
-  # An actor that is started anew plays other episodes than before it died: no
-  # episode is shorter than a step.
-  actor.episode = int(state.actor_steps)
+  policy, stopwatch = acting.GreedyPolicy(network), timing.Stopwatch()
+  actors = []
+  first = _NUM_ENVIRONMENTS * index
+  for number in range(first, first + _NUM_ENVIRONMENTS):
+    environment = factory.make(
+        environment_config, seeding.derive(seed, agent, 'environment', number)
+    )
+    adder = actor_rows.ActorStepAdder(
+        link.client, environment.action_spec().num_values, number
+    )
+    adder.learner_steps = state.learner_steps
+    actors.append(
+        actor_lib.Actor(
+            environment,
+            environment_config,
+            policy,
+            agent_config,
+            adder,
+            seeding.derive(seed, agent, 'exploration', number),
+            teacher,
+            stopwatch,
+            exploration.make(environment_config, agent_config.marco_polo_share),
+        )
+    )
+    # One that is started anew plays other episodes than before it died: no
+    # episode is shorter than a step.
+    actors[-1].episode = int(state.actor_steps)
   while not link.is_finished:
     counters = link.counters()
     if counters and counters.learner_steps != state.learner_steps:
       state = link.update_policy(network.variables)
-      adder.learner_steps = state.learner_steps
-    actor.horizon = int(state.horizon)
+      for actor in actors:
+        actor.adder.learner_steps = state.learner_steps
+    for actor in actors:
+      actor.horizon = int(state.horizon)
     for _ in range(_PULL_PERIOD):
-      actor.step(int(state.actor_steps), bool(state.asks_teacher))
+      actor_lib.step_together(
+          actors, int(state.actor_steps), bool(state.asks_teacher)
+      )

@@ -217,7 +217,7 @@ class OnlineTrainer:
     run.episodes = actor.episode
 
   def _learn(self) -> None:
-    with self.stopwatch.measure('replay'):
+    with self.stopwatch.measure('insert'):
       self._learner.read(self._actor.adder.num_written)
     if not self._run.may_learn:
       return

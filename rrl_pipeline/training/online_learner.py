@@ -122,7 +122,7 @@ class OnlineLearner:
 
   def update(self, actor_steps: int) -> None:
     """One update of the networks."""
-    with self._stopwatch.measure('replay'):
+    with self._stopwatch.measure('sample'):
       draw = self.replay.draw(self.num_steps)
     with self._stopwatch.measure('learner'):
       update = self.learner.update(

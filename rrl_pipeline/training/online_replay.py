@@ -6,6 +6,7 @@ import pathlib
 from typing import Mapping, NamedTuple, Optional
 
 from acme import types
+from dm_env import specs
 import numpy as np
 
 from rrl_pipeline.agents import config as agent_config_lib
@@ -20,6 +21,8 @@ from rrl_pipeline.training import teacher_data as teacher_data_lib
 
 # What Dopamine's Rainbow gives a transition without any error: √1e-10.
 _LEAST_PRIORITY = 1e-5
+# Smaller frames take little memory, and are copied sooner than decompressed.
+_MIN_COMPRESSED_BYTES = 1_024
 
 
 class Draw(NamedTuple):
@@ -92,6 +95,7 @@ class OnlineReplay:
         environment_config.stack_size,
         interface.frame.dtype,
         environment_config.reward_limit,
+        compress=_is_worth_compressing(interface.frame),
     )
     self._source = self.store
     ratio = agent_config.rehearsal.ratio
@@ -179,6 +183,12 @@ def _row_bytes(interface: environment_lib.Interface) -> int:
   # Action, reward and the teacher's values are four bytes each.
   num_flags = 4
   return frame_bytes + num_flags + 4 * (2 + interface.num_actions)
+
+
+def _is_worth_compressing(frame: specs.Array) -> bool:
+  """Whether it is an image; other numbers hardly become fewer bytes."""
+  num_bytes = frame.dtype.itemsize * math.prod(frame.shape)
+  return frame.dtype == np.uint8 and num_bytes >= _MIN_COMPRESSED_BYTES
 
 
 def _given(value, reason: str):

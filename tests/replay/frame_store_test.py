@@ -83,8 +83,12 @@ def _slice(rows: frame_store.Rows, start: int, stop: int) -> frame_store.Rows:
   return frame_store.Rows(*(column[start:stop] for column in rows))
 
 
-def _store(rows, capacity, stack_size, chunk=3) -> frame_store.FrameStore:
-  store = frame_store.FrameStore(capacity, _SHAPE, _ACTIONS, stack_size)
+def _store(
+    rows, capacity, stack_size, chunk=3, compress=False
+) -> frame_store.FrameStore:
+  store = frame_store.FrameStore(
+      capacity, _SHAPE, _ACTIONS, stack_size, compress=compress
+  )
   for start in range(0, len(rows.action), min(chunk, capacity)):
     store.extend(_slice(rows, start, start + min(chunk, capacity)))
   return store
@@ -163,12 +167,13 @@ class _Model:
     stack_size=st.integers(1, 5),
     n_step=st.integers(1, 5),
     chunk=st.integers(1, 10),
+    compress=st.booleans(),
 )
 def test_every_row_is_as_in_the_enumeration(
-    episodes, capacity, stack_size, n_step, chunk
+    episodes, capacity, stack_size, n_step, chunk, compress
 ):
   rows = _rows(episodes)
-  store = _store(rows, capacity, stack_size, chunk)
+  store = _store(rows, capacity, stack_size, chunk, compress)
   total = len(rows.action)
   assert (store.num_added, store.oldest) == (total, max(0, total - capacity))
   model = _Model(episodes, capacity, stack_size)
