@@ -23,17 +23,18 @@ class GreedyPolicy:
   """The greedy actions of a network for a batch of observations."""
 
   def __init__(self, network: tf.keras.Model):
-    self._network = network
+    spec = tf.TensorSpec(network.input_shape, network.inputs[0].dtype)
+    self._dtype = spec.dtype
+    # Choosing among traces would take longer than a small network does.
     self._actions = tf.function(
-        lambda observation: tf.argmax(network(observation), axis=1),
-        input_signature=[
-            tf.TensorSpec(network.input_shape, network.inputs[0].dtype)
-        ],
-    )
+        lambda observation: tf.argmax(network(observation), axis=1)
+    ).get_concrete_function(spec)
 
   def __call__(self, observations: np.ndarray) -> np.ndarray:
     """Observations [B, ...] → int64 [B]."""
-    return self._actions(observations).numpy()
+    return self._actions(
+        tf.convert_to_tensor(observations, self._dtype)
+    ).numpy()
 
 
 def explore(

@@ -12,13 +12,19 @@ from typing import NamedTuple
 import dm_env
 import numpy as np
 import reverb
-import tensorflow as tf
 
 from rrl_pipeline.replay import adders
 from rrl_pipeline.replay import frame_store
+from rrl_pipeline.replay import step_items
 from rrl_pipeline.replay import tables
 
 _NUM_COLUMNS = len(frame_store.Rows._fields)
+_LAYOUT = np.dtype([
+    *((name, step_items.ROW[name]) for name in step_items.ROW.names),
+    ('actor', '<i4'),
+    ('number', '<i8'),
+    ('learner_steps', '<i8'),
+])
 
 ActorRow = NamedTuple(
     'ActorRow',
@@ -50,24 +56,27 @@ def queue(
 ) -> reverb.Table:
   """The table of steps for several actors; see `tables.step_queue`."""
   return tables.step_queue(
-      ActorRow(
-          *tables.row_signature(observation_spec, num_actions),
-          actor=tf.TensorSpec((), np.int32, 'actor'),
-          number=tf.TensorSpec((), np.int64, 'number'),
-          learner_steps=tf.TensorSpec((), np.int64, 'learner_steps'),
-      ),
-      max_unread,
+      step_items.signature(observation_spec, num_actions, _LAYOUT), max_unread
   )
 
 
 def read(client: reverb.Client, count: int) -> list[ActorRow]:
   """The next rows; waits until there are so many."""
   return [
-      ActorRow(*sample.data)
+      _unpack(step_items.StepItem(*sample.data))
       for sample in client.sample(
           tables.STEPS, num_samples=count, emit_timesteps=False
       )
   ]
+
+
+def _unpack(item: step_items.StepItem) -> ActorRow:
+  record = step_items.unpack(item.record, _LAYOUT)
+  return ActorRow(
+      observation=item.observation,
+      teacher_values=item.teacher_values,
+      **{name: record[name] for name in _LAYOUT.names},
+  )
 
 
 class ActorStepAdder(adders.StepAdder):
@@ -80,13 +89,11 @@ class ActorStepAdder(adders.StepAdder):
   def __init__(self, client: reverb.Client, num_actions: int, actor: int):
     super().__init__(client, num_actions)
     self.learner_steps = 0
-    self._actor = np.int32(actor)
+    self._actor = actor
     self._first_number = secrets.randbelow(2**62)
 
-  def _item(self, columns: frame_store.Rows) -> ActorRow:
-    return ActorRow(
-        *columns,
-        actor=self._actor,
-        number=np.int64(self._first_number + self.num_written),
-        learner_steps=np.int64(self.learner_steps),
+  def _record(self, row: tuple) -> np.ndarray:
+    number = self._first_number + self.num_written
+    return step_items.pack(
+        (*row, self._actor, number, self.learner_steps), _LAYOUT
     )

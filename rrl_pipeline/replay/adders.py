@@ -5,9 +5,8 @@ import numpy as np
 import reverb
 
 from acme.adders import base
-from rrl_pipeline.replay import frame_store
+from rrl_pipeline.replay import step_items
 from rrl_pipeline.replay import tables
-
 
 # Rows that a writer may have under way. It would buffer without bound, and the
 # table's limit would hold back nobody; waiting for each row to be confirmed
@@ -52,21 +51,17 @@ class StepAdder(base.Adder):
         where no teacher was asked.
     """
     self._write(
-        action=np.int32(action),
-        reward=np.float32(next_timestep.reward),
-        is_last=False,
-        is_terminal=False,
-        teacher_values=self._no_values if extras is None else extras,
+        self._no_values if extras is None else extras,
+        action=action,
+        reward=next_timestep.reward,
     )
     self._observation = next_timestep.observation
     self._is_first = False
     if next_timestep.last():
       self._write(
-          action=np.int32(0),
-          reward=np.float32(0),
+          self._no_values,
           is_last=True,
           is_terminal=next_timestep.discount == 0,
-          teacher_values=self._no_values,
       )
       self._writer.end_episode()
       self.reset()
@@ -74,26 +69,34 @@ class StepAdder(base.Adder):
   def close(self) -> None:
     self._writer.close()
 
-  def _write(self, **columns) -> None:
-    row = frame_store.Rows(
-        observation=self._observation,
-        is_first=np.bool_(self._is_first),
-        is_padded=np.True_,
-        **{
-            name: np.bool_(value) if isinstance(value, bool) else value
-            for name, value in columns.items()
-        },
+  def _write(
+      self,
+      teacher_values: np.ndarray,
+      action: int = 0,
+      reward: float = 0.0,
+      is_last: bool = False,
+      is_terminal: bool = False,
+  ) -> None:
+    """Writes a row; `action` and `reward` are zero in an episode's last."""
+    is_padded = True
+    item = step_items.StepItem(
+        self._observation,
+        teacher_values,
+        self._record(
+            (action, reward, self._is_first, is_last, is_terminal, is_padded)
+        ),
     )
-    item = self._item(row)
     self._writer.append(item)
     self._writer.create_item(
         tables.STEPS,
         priority=1.0,
-        trajectory=type(item)(*(column[-1] for column in self._writer.history)),
+        trajectory=step_items.StepItem(
+            *(column[-1] for column in self._writer.history)
+        ),
     )
     self._writer.flush(block_until_num_items=_MAX_UNCONFIRMED)
     self.num_written += 1
 
-  def _item(self, columns: frame_store.Rows) -> tuple:
-    """The named tuple that is written for a row."""
-    return columns
+  def _record(self, row: tuple) -> np.ndarray:
+    """The bytes of a row's numbers, which are in the order of the layout."""
+    return step_items.pack(row)

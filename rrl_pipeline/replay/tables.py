@@ -1,44 +1,20 @@
 """The Reverb table that carries an actor's steps to the learner."""
 
 import dm_env
-import numpy as np
 import reverb
-import tensorflow as tf
 
-from rrl_pipeline.replay import frame_store
+from rrl_pipeline.replay import step_items
 
 STEPS = 'steps'
-
-
-def row_signature(
-    observation_spec: dm_env.specs.Array, num_actions: int
-) -> frame_store.Rows:
-  """Shapes and dtypes of one row as it is stored in the table."""
-
-  def scalar(dtype, name):
-    return tf.TensorSpec((), dtype, name)
-
-  return frame_store.Rows(
-      observation=tf.TensorSpec(
-          observation_spec.shape, observation_spec.dtype, 'observation'
-      ),
-      action=scalar(np.int32, 'action'),
-      reward=scalar(np.float32, 'reward'),
-      is_first=scalar(np.bool_, 'is_first'),
-      is_last=scalar(np.bool_, 'is_last'),
-      is_terminal=scalar(np.bool_, 'is_terminal'),
-      is_padded=scalar(np.bool_, 'is_padded'),
-      teacher_values=tf.TensorSpec(
-          (num_actions,), np.float32, 'teacher_values'
-      ),
-  )
 
 
 def step_table(
     observation_spec: dm_env.specs.Array, num_actions: int, max_unread: int
 ) -> reverb.Table:
   """A queue of the steps of one actor; see `step_queue`."""
-  return step_queue(row_signature(observation_spec, num_actions), max_unread)
+  return step_queue(
+      step_items.signature(observation_spec, num_actions), max_unread
+  )
 
 
 def step_queue(signature: tuple, max_unread: int) -> reverb.Table:

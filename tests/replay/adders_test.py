@@ -1,6 +1,7 @@
 """Tests of the way from an actor to the learner's store, through Reverb."""
 
 import threading
+import time
 
 import dm_env
 from dm_env import specs
@@ -150,7 +151,10 @@ def test_an_actor_waits_for_a_learner_that_is_behind(client):
       target=_play, args=(adder, 0, rewards, True), daemon=True
   )
   actor.start()
-  actor.join(timeout=1)
+  deadline = time.monotonic() + 60
+  while adder.num_written < 64 and time.monotonic() < deadline:
+    actor.join(timeout=0.1)
+  actor.join(timeout=0.5)
   assert actor.is_alive()
   # The table's 64, those that may be under way, and the one that waits.
   assert 64 <= adder.num_written <= 64 + 4 + 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import reverb
 
-from rrl_pipeline.replay import frame_store
+from rrl_pipeline.replay import step_items
 from rrl_pipeline.replay import streams
 from rrl_pipeline.replay import tables
 
@@ -25,21 +25,16 @@ def fixture_client():
 
 
 def _write(writer, number: int, **changes) -> None:
-  row = frame_store.Rows(
+  item = step_items.StepItem(
       observation=np.zeros((2, 2), np.uint8),
-      action=np.int32(number),
-      reward=np.float32(0),
-      is_first=np.bool_(False),
-      is_last=np.bool_(False),
-      is_terminal=np.bool_(False),
-      is_padded=np.bool_(True),
       teacher_values=np.zeros(_ACTIONS, np.float32),
+      record=step_items.pack((number, 0, False, False, False, True)),
   )
-  writer.append(row._replace(**changes))
+  writer.append(item._replace(**changes))
   writer.create_item(
       tables.STEPS,
       priority=1.0,
-      trajectory=frame_store.Rows(*(c[-1] for c in writer.history)),
+      trajectory=step_items.StepItem(*(c[-1] for c in writer.history)),
   )
 
 
