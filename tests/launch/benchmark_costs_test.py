@@ -62,6 +62,25 @@ def test_what_is_given_costs_nothing(measured, config):
   assert _estimate(config, is_task=True) == 0
 
 
+def test_one_game_is_tried_for_all(config):
+  games = ('Qbert', 'Breakout', 'Asterix')
+  configs = {
+      game: dataclasses.replace(
+          config,
+          environment=dataclasses.replace(config.environment, game=game),
+          seed=seed,
+      )
+      for seed, game in enumerate(games)
+  }
+  tried = benchmark_costs._of_one_game(configs)
+  assert tried == {
+      game: dataclasses.replace(
+          own, environment=configs['Qbert'].environment
+      )
+      for game, own in configs.items()
+  }
+
+
 def test_runs_share_processes_but_wait_for_their_task():
   seconds = {'task': 6.0, 'x': 2.0, 'y': 3.0, 'z': 1.0}
   needs = dict.fromkeys('xyz', 'task')
