@@ -130,6 +130,8 @@ setuptools.setup(
         'balloon': _BALLOON,
         'dask': ['apache-beam[dask]>=2.70,<3', 'distributed>=2024.4.2'],
         'fast': ['isal>=1.7'],
+        # 2.15.0 asks for parts of TensorRT that PyPI does not have.
+        'gpu': ['tensorflow[and-cuda]>=2.15.1,<2.16'],
         # Later versions need NumPy 2, which TensorFlow 2.15 does not take.
         'minari': ['gymnasium>=1,<2', 'minari[arrow,hdf5]>=0.5.3,<0.5.4'],
         'minatar': ['MinAtar>=1.0.15,<1.1'],

@@ -25,7 +25,6 @@ import tensorflow_datasets as tfds
 
 from rrl_pipeline.beam_jobs import derivation
 from rrl_pipeline.beam_jobs import derivation_plan
-from rrl_pipeline.beam_jobs import derivation_program
 from rrl_pipeline.beam_jobs import derived_dataset
 from rrl_pipeline.beam_jobs import job_program
 from rrl_pipeline.beam_jobs import source_dataset
@@ -33,8 +32,8 @@ from rrl_pipeline.beam_jobs import teacher_inference
 from rrl_pipeline.replay import stacks
 from rrl_pipeline.rlds import replay_datasets
 from rrl_pipeline.rlds import schema
-from rrl_pipeline.rlds import stacking
 from rrl_pipeline.rlds import teacher_values
+from rrl_pipeline.teachers import balloon
 from rrl_pipeline.teachers import bundle
 
 # Decoding, reading twice and writing, beside asking the teacher.
@@ -50,7 +49,8 @@ class AnnotateTeacherConfig:
 
   Attributes:
     dataset: version folder of the dataset.
-    teacher: folder of a teacher bundle, or the name of one of this package.
+    teacher: folder of a teacher bundle, or the name of a teacher as in
+      `TeacherConfig.bundle`.
     data_dir: folder of TFDS datasets to write into.
     version: of the new dataset; by default the next minor one, since it adds a
       field to the same records.
@@ -81,8 +81,18 @@ def annotate(
     ValueError: if dataset and teacher do not fit each other.
     Whatever `derived_dataset.derive` raises.
   """
+  # First of all: a bundle that is written here then has the bytes, and so the
+  # SHA-256, of the one that the launcher's teacher stage makes of this name.
+  with balloon.located(config.teacher) as directory:
+    return _annotate(config, bundle.read(directory), pipeline_args)
+
+
+def _annotate(
+    config: AnnotateTeacherConfig,
+    teacher: bundle.Bundle,
+    pipeline_args: Sequence[str],
+) -> derivation.Summary:
   source = source_dataset.SourceDataset(config.dataset)
-  teacher = bundle.read(bundle.find(config.teacher))
   _check_fit(source, teacher)
   description = teacher.description
   target = derivation.Target(
@@ -163,7 +173,7 @@ def _stack_size(
     source: source_dataset.SourceDataset, description: bundle.Description
 ) -> int:
   """Frames of the teacher's observations; 1 where nothing is stacked."""
-  if not stacking.is_stacked(source.observation.shape):
+  if not stacks.is_image(source.observation.shape):
     return 1
   return description.observation_shape[-1]
 
@@ -244,11 +254,11 @@ def _seconds_per_step(teacher: Any) -> float:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
   """Runs the program; returns its exit code."""
-  parser = derivation_program.make_parser(__doc__)
+  parser = job_program.make_derivation_parser(__doc__)
   parser.add_argument(
       '--teacher',
       required=True,
-      help="folder of a teacher bundle, or a name such as 'pong_dqn'",
+      help="folder of a teacher bundle, or a name: 'pong_dqn', 'perciatelli44'",
   )
   parser.add_argument(
       '--version', help='of the new dataset (the next minor one)'

@@ -260,11 +260,7 @@ def _totals(
 
 
 def _make_parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-      description=__doc__,
-      formatter_class=argparse.RawDescriptionHelpFormatter,
-      allow_abbrev=False,
-  )
+  parser = job_program.make_parser(__doc__)
   for name, text in (
       ('log_dir', 'folder of a replay log'),
       ('data_dir', 'folder of TFDS datasets to convert into'),

@@ -137,11 +137,7 @@ def _run_job(
 
 
 def _make_parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-      description=__doc__,
-      formatter_class=argparse.RawDescriptionHelpFormatter,
-      allow_abbrev=False,
-  )
+  parser = job_program.make_parser(__doc__)
   parser.add_argument(
       '--dataset_dir',
       required=True,

@@ -162,13 +162,12 @@ def _num_actions(
 
 def _num_actions_of_game(game: str) -> int:
   try:
-    environment = factory.make(atari.AtariConfig(game=game), seed=0)
+    return factory.interface(atari.AtariConfig(game=game)).num_actions
   except ValueError as error:
     raise ValueError(
         f'how many actions has the game {game}? The Arcade Learning '
         'Environment does not know it; give --num_actions'
     ) from error
-  return environment.action_spec().num_values
 
 
 def _environment(metadata: Mapping[str, Any]) -> Mapping[str, Any]:

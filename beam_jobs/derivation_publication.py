@@ -90,7 +90,13 @@ def publish(
   info.set_file_format(target.file_format)
   info.set_splits(
       tfds.core.splits.SplitDict([
-          _split_info(split, target, work, manifests)
+          finalize.split_info(
+              split,
+              [m for m in manifests if m['split'] == split],
+              work,
+              target.name,
+              target.file_format,
+          )
           for split in dict.fromkeys(m['split'] for m in manifests)
       ])
   )
@@ -132,24 +138,4 @@ def _info(
       license=source.info.redistribution_info.license or None,
       disable_shuffling=True,
       metadata=tfds.core.MetadataDict(),
-  )
-
-
-def _split_info(
-    split: str,
-    target: derivation.Target,
-    work: work_directory.WorkDirectory,
-    manifests: Sequence[Mapping[str, Any]],
-) -> tfds.core.SplitInfo:
-  of_split = [m for m in manifests if m['split'] == split]
-  return tfds.core.SplitInfo(
-      name=split,
-      shard_lengths=[m['episodes'] for m in of_split],
-      num_bytes=sum(m['record_bytes'] for m in of_split),
-      filename_template=tfds.core.ShardedFileTemplate(
-          data_dir=work.dataset,
-          dataset_name=target.name,
-          split=split,
-          filetype_suffix=target.file_format,
-      ),
   )

@@ -268,17 +268,7 @@ def publish(
   info = builder.info
   info.set_splits(
       tfds.core.splits.SplitDict([
-          tfds.core.SplitInfo(
-              name=split,
-              shard_lengths=[manifest['episodes'] for manifest in group],
-              num_bytes=sum(manifest['record_bytes'] for manifest in group),
-              filename_template=tfds.core.ShardedFileTemplate(
-                  data_dir=work.dataset,
-                  dataset_name=builder.name,
-                  split=split,
-                  filetype_suffix=file_format,
-              ),
-          )
+          split_info(split, group, work, builder.name, file_format)
           for split, group in _by_split(manifests)
       ])
   )
@@ -290,6 +280,35 @@ def publish(
       [manifest['shard'] for manifest in manifests],
   )
   os.rename(work.dataset, os.fspath(builder.data_path))
+
+
+def split_info(
+    split: str,
+    manifests: Sequence[Mapping[str, Any]],
+    work: work_directory.WorkDirectory,
+    name: str,
+    file_format: str,
+) -> tfds.core.SplitInfo:
+  """What TFDS's metadata say of a split.
+
+  Args:
+    split: its name.
+    manifests: of its shards, in their order.
+    work: the folder with the shards.
+    name: of the dataset.
+    file_format: of the shards.
+  """
+  return tfds.core.SplitInfo(
+      name=split,
+      shard_lengths=[manifest['episodes'] for manifest in manifests],
+      num_bytes=sum(manifest['record_bytes'] for manifest in manifests),
+      filename_template=tfds.core.ShardedFileTemplate(
+          data_dir=work.dataset,
+          dataset_name=name,
+          split=split,
+          filetype_suffix=file_format,
+      ),
+  )
 
 
 def _by_split(

@@ -10,6 +10,31 @@ from rrl_pipeline.beam_jobs import job_flags
 from rrl_pipeline.beam_jobs import work_directory
 
 
+def make_parser(description: str) -> argparse.ArgumentParser:
+  """A parser for the flags of a program, which its docstring describes."""
+  return argparse.ArgumentParser(
+      description=description,
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+      allow_abbrev=False,
+  )
+
+
+def make_derivation_parser(description: str) -> argparse.ArgumentParser:
+  """The same for a job that makes a dataset of a dataset."""
+  parser = make_parser(description)
+  parser.add_argument(
+      '--dataset',
+      required=True,
+      help='version folder of a dataset, DATA_DIR/NAME/CONFIG/VERSION',
+  )
+  parser.add_argument(
+      '--data_dir',
+      required=True,
+      help='folder of TFDS datasets to write into; may be that of the source',
+  )
+  return parser
+
+
 def run(
     parser: argparse.ArgumentParser,
     job: Callable[[Mapping[str, Any], Sequence[str]], object],

@@ -14,7 +14,6 @@ import argparse
 import sys
 from typing import Any, Optional, Sequence
 
-from rrl_pipeline.beam_jobs import derivation_program
 from rrl_pipeline.beam_jobs import episode_choice
 from rrl_pipeline.beam_jobs import job_program
 from rrl_pipeline.beam_jobs import rewrite_job
@@ -62,7 +61,7 @@ _STORAGE_FLAGS = (
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
   """Runs the program; returns its exit code."""
-  parser = derivation_program.make_parser(__doc__)
+  parser = job_program.make_derivation_parser(__doc__)
   _add_flags(parser)
 
   def run(flags: dict[str, Any], pipeline_args: Sequence[str]):

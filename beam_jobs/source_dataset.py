@@ -101,11 +101,10 @@ class SourceDataset:
     except ValueError as error:
       raise SourceError(f'{path} cannot be read: {error}') from error
     self.file_format = self.info.file_format.value
-    if self.file_format not in record_files.FILE_FORMATS:
-      raise SourceError(
-          f'the files of {path} are {self.file_format}; expected one of '
-          f'{", ".join(record_files.FILE_FORMATS)}'
-      )
+    try:
+      record_files.check_format(self.file_format)
+    except ValueError as error:
+      raise SourceError(f'{path} cannot be read: {error}') from error
     self.name = self.info.name
     self.config = self.info.config_name or ''
     self.version = str(self.info.version)

@@ -28,6 +28,7 @@ from apache_beam.ml.inference import base
 import numpy as np
 
 from rrl_pipeline.beam_jobs import derived_units
+from rrl_pipeline.replay import stacks
 from rrl_pipeline.rlds import observations
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.rlds import stacking
@@ -144,7 +145,7 @@ def _values_of_record(
       job.observation.decode(stored[start : start + BATCH_SIZE])
       for start in range(0, len(stored), BATCH_SIZE)
   )
-  if stacking.is_stacked(job.observation.shape):
+  if stacks.is_image(job.observation.shape):
     blocks = stacking.stacks(blocks, job.stack_size)
   values = np.empty((len(stored), job.num_actions), np.float32)
   start = 0

@@ -18,7 +18,7 @@ Each call of the optimiser is a learner step. Its time is that from one call to
 the next: sampling, the networks of student, target and teacher, and the update;
 online, the agent steps in between as well.
 
-Prints one line of JSON.
+Prints one line of JSON: seconds of each kind, and PyTorch's threads.
 """
 
 import argparse
@@ -122,8 +122,12 @@ def _run(options: argparse.Namespace) -> dict[str, list[tuple[float, float]]]:
 
 def main() -> None:
   options = _arguments()
-  result = {}
-  for phase, calls in _run(options).items():
+  times = _run(options)
+  # Not before the checkout is in the path.
+  import torch
+
+  result = {'threads': torch.get_num_threads()}
+  for phase, calls in times.items():
     calls = calls[_WARM_UP:]
     for clock, name in enumerate(('wall', 'cpu')):
       seconds = [b[clock] - a[clock] for a, b in zip(calls, calls[1:])]

@@ -6,13 +6,16 @@
 One learner step is a batch of 32: the target network's forward pass, the online
 network's forward and backward pass, and Adam. The parts are timed one by one
 and beside them the whole step, with teacher values given, as the stages run it.
-Printed beside it: the same step written the plain way, with the Keras
-optimiser that TensorFlow 2.15 hands out by default.
+Printed beside it: the same step in bfloat16, the same step written the plain
+way, with the Keras optimiser that TensorFlow 2.15 hands out by default, and how
+many multiplications a step makes per second of CPU time, next to those of a
+large product of matrices, which is about the most that float32 can reach here.
 
 Then both stages. Offline: a learner step with the drawing of its transitions
-from a frame store, teacher values stored. Online: the whole stage with a real
-Reverb server, a learner step every fourth agent step, and a teacher that is
-asked at every agent step.
+from a frame store, once with teacher values stored, as in an annotated dataset,
+and once with the teacher asked on each batch, as CleanRL does. Online: the
+whole stage with a real Reverb server, a learner step every fourth agent step,
+and a teacher that is asked at every agent step.
 
 With --cleanrl_dir the published QDagger of CleanRL runs in the same phases on
 the same machine, in a Python of its own; see benchmarks/cleanrl_qdagger.py for
@@ -22,18 +25,20 @@ steps. Not equal is what the systems are: CleanRL runs the teacher on each
 batch, stores stacked frames and has PyTorch's kernels; its agent acts at random
 in about half of these online steps, which spares it the network there.
 
-To compare on one core, start it with `taskset -c 0`: both systems then make one
-thread. On a busy machine compare CPU times.
+Each system makes as many threads as it has cores, and both numbers are printed.
+To compare on one core, start it with `taskset -c 0`. On a busy machine compare
+CPU times; with several threads not even those, since PyTorch's wait busily.
 """
 
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import subprocess
 import tempfile
 import time
-from typing import Callable
+from typing import Callable, Optional
 
 from absl import app
 from absl import flags
@@ -49,6 +54,7 @@ from rrl_pipeline.environments import atari
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.networks import nature
 from rrl_pipeline.replay import frame_store
+from rrl_pipeline.replay import stacks
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import guidance
 from rrl_pipeline.training import online
@@ -94,6 +100,11 @@ class _Teacher:
     self.values = tf.function(network)
 
 
+def _num_cores() -> int:
+  """How many this process may use, and so TensorFlow's threads."""
+  return len(os.sched_getaffinity(0))
+
+
 def _time(function: Callable[[], object], repeats: int) -> _Time:
   function()
   function()
@@ -106,16 +117,23 @@ def _time(function: Callable[[], object], repeats: int) -> _Time:
   )
 
 
-def _agent() -> agent_config.AgentConfig:
+def _agent(precision: Optional[str] = None) -> agent_config.AgentConfig:
   """QDagger's student, which learns as soon as it can."""
   return agent_config.AgentConfig(
-      precision=_PRECISION.value, min_replay_steps=200, replay_capacity=100_000
+      precision=precision or _PRECISION.value,
+      min_replay_steps=200,
+      replay_capacity=100_000,
   )
 
 
-def _learner(seed: int) -> learning.Learner:
+def _learner(seed: int, precision: Optional[str] = None) -> learning.Learner:
   return builder.make_learner(
-      _NETWORKS[_NETWORK.value], _agent(), _SHAPE, 'uint8', _ACTIONS, seed
+      _NETWORKS[_NETWORK.value],
+      _agent(precision),
+      _SHAPE,
+      'uint8',
+      _ACTIONS,
+      seed,
   )
 
 
@@ -167,6 +185,25 @@ def _plain_step(transitions: types.Transition) -> Callable[[], object]:
   return lambda: step(*inputs).numpy()
 
 
+def _step_multiplications(network: tf.keras.Model) -> int:
+  """Of one learner step, in convolutions and dense layers."""
+  counts = []
+  for layer in network.layers:
+    if isinstance(layer, (tf.keras.layers.Conv2D, tf.keras.layers.Dense)):
+      positions = layer.output_shape[1:-1]
+      counts.append(math.prod((*positions, *layer.kernel.shape)))
+  # Forward in both networks; backward once for kernels and once for inputs,
+  # but not for the first layer's.
+  return _BATCH * (4 * sum(counts) - counts[0])
+
+
+def _product_rate() -> float:
+  """Multiplications per second of CPU time in a product of matrices."""
+  size = 1_024
+  matrix = tf.random.normal([size, size])
+  return size**3 / _time(lambda: tf.matmul(matrix, matrix).numpy(), 20).cpu
+
+
 def _print_parts(transitions: types.Transition) -> None:
   learner = _learner(0)
   network = learner.network
@@ -186,25 +223,48 @@ def _print_parts(transitions: types.Transition) -> None:
   whole = _time(
       lambda: learner.step(transitions, 3.0, 1e-4).loss.numpy(), repeats
   )
+  mixed_learner = _learner(0, 'bfloat16')
+  mixed = _time(
+      lambda: mixed_learner.step(transitions, 3.0, 1e-4).loss.numpy(), repeats
+  )
   plain = _time(_plain_step(transitions), repeats)
   print(f'{_NETWORK.value}, {_PRECISION.value}:'
-        f' {network.count_params():,} parameters')
+        f' {network.count_params():,} parameters, batch {_BATCH},'
+        f' {_num_cores()} cores')
   for name, part in (
       ('target network, forward', one_forward),
       ('online network, both ways', both),
       ('learner step', whole),
+      ('learner step, bfloat16', mixed),
       ('plain step, default Adam', plain),
   ):
     print(f'{name:26} {part.wall * 1e3:7.1f} ms, {part.cpu * 1e3:7.1f} ms CPU')
-  print(f'ratio plain / learner      {plain.wall / whole.wall:7.2f}')
+  for name, slow, fast in (
+      ('plain / learner', plain, whole),
+      ('learner / bfloat16', whole, mixed),
+  ):
+    print(f'ratio {name:20} {slow.wall / fast.wall:7.2f} by the clock,'
+          f' {slow.cpu / fast.cpu:6.2f} by CPU time')
+  count = _step_multiplications(network)
+  print(f'{count / 1e9:.2f} billion multiplications a step:'
+        f' {count / whole.cpu / 1e9:.0f} billion per CPU second;'
+        f' a product of matrices {_product_rate() / 1e9:.0f} billion')
 
 
-def _offline(store: frame_store.FrameStore) -> _Time:
+def _offline(
+    store: frame_store.FrameStore, teacher: Optional[_Teacher]
+) -> _Time:
+  """Of a learner step; a teacher given is asked on each batch."""
   learner, agent = _learner(0), _agent()
   numbers = iter(range(_STEPS.value + 2))
 
   def step():
     batch = store.sample(_BATCH, agent.n_step, agent.discount, 0, next(numbers))
+    if teacher is not None:
+      observation = stacks.contiguous(batch.observation)
+      batch = batch._replace(
+          observation=observation, extras=teacher.values(observation)
+      )
     learner.step(batch, 3.0, 1e-4).loss.numpy()
 
   return _time(step, _STEPS.value)
@@ -264,20 +324,31 @@ def _peer() -> dict[str, float]:
 
 
 def _print_stages(store: frame_store.FrameStore) -> None:
-  agent_steps = _agent().update_period
   peer = _peer() if _CLEANRL_DIR.value else None
-  for phase, ours in (('offline', _offline(store)), ('online', _online())):
-    count, unit = 1, 'learner steps'
-    if phase == 'online':
-      count, unit = agent_steps, 'agent steps'
-    print(f'{phase}, {unit}')
+  if peer is not None:
+    print(f"threads: TensorFlow {_num_cores()}, PyTorch {peer['threads']}")
+  for phase, title, count, ours in (
+      (
+          'offline', 'offline, learner steps, teacher values stored',
+          1, _offline(store, None),
+      ),
+      (
+          'offline', 'offline, learner steps, teacher asked on each batch',
+          1, _offline(store, _Teacher()),
+      ),
+      (
+          'online', 'online, agent steps, teacher asked in each state',
+          _agent().update_period, _online(),
+      ),
+  ):
+    print(title)
     print(f'  rrl_pipeline {count / ours.wall:8.1f} /s,'
           f' {ours.cpu / count * 1e3:6.1f} ms CPU each')
     if peer is None:
       continue
     wall, cpu = (peer[f'{phase}_{clock}_seconds'] for clock in ('wall', 'cpu'))
     print(f'  CleanRL      {count / wall:8.1f} /s,'
-          f' {cpu / count * 1e3:6.1f} ms CPU each')
+          f' {cpu / count * 1e3:6.1f} ms CPU each, teacher asked on each batch')
     print(f'  ratio        {wall / ours.wall:8.2f} by the clock,'
           f' {cpu / ours.cpu:6.2f} by CPU time')
 

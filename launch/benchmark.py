@@ -10,7 +10,6 @@ with more methods, games or seeds it adds what is missing.
 
 import os
 import pathlib
-import shlex
 import signal
 import sys
 import textwrap
@@ -23,8 +22,10 @@ from rrl_pipeline.launch import benchmark_costs
 from rrl_pipeline.launch import benchmark_jobs
 from rrl_pipeline.launch import benchmark_plan
 from rrl_pipeline.launch import benchmark_table
+from rrl_pipeline.launch import command_line
 from rrl_pipeline.launch import suites
 from rrl_pipeline.launch import user_errors
+from rrl_pipeline.reports import formats
 
 _FAILED = 1
 
@@ -120,7 +121,7 @@ def _main(argv: Sequence[str]) -> int:
   signal.signal(signal.SIGTERM, signal.default_int_handler)
   paths = run_directory.RunDirectory(directory)
   with paths.lock():
-    command = _command(argv)
+    command = command_line.command(argv)
     benchmark_plan.write_record(plan, command)
     seconds = _say_cost(plan, values.jobs)
     states = _run(plan, command, seconds, values.jobs)
@@ -141,12 +142,7 @@ def _main(argv: Sequence[str]) -> int:
 
 def help_text() -> str:
   """Returns what --help prints."""
-  lines = [__doc__.strip(), '', 'Flags:']
-  for name, text in _FLAGS.items():
-    lines.append(f'  --{name}')
-    lines.extend(textwrap.wrap(
-        text, 79, initial_indent=' ' * 6, subsequent_indent=' ' * 6
-    ))
+  lines = [__doc__.strip(), '', *command_line.flag_lines(_FLAGS)]
   lines += ['', 'Suites:']
   for name, suite in suites.SUITES.items():
     lines.append(f'  {name:<14} {suite.summary}')
@@ -180,7 +176,7 @@ def _say_cost(plan: benchmark_plan.Plan, num_jobs: int) -> dict[str, float]:
     by_method.setdefault(label, []).append(seconds[run.name])
   for label, own in by_method.items():
     print(
-        f'  {label:<24} {_duration(sum(own)):>7} for {len(own)} run'
+        f'  {label:<24} {formats.seconds(sum(own)):>7} for {len(own)} run'
         f'{"s" if len(own) > 1 else ""}'
     )
   total = benchmark_costs.wall_seconds(
@@ -189,8 +185,8 @@ def _say_cost(plan: benchmark_plan.Plan, num_jobs: int) -> dict[str, float]:
       num_jobs,
   )
   print(
-      f'about {_duration(total)} with --jobs={num_jobs}, evaluations and'
-      ' conversion not included',
+      f'about {formats.seconds(total)} with --jobs={num_jobs}, evaluations'
+      ' and conversion not included',
       flush=True,
   )
   return seconds
@@ -230,22 +226,6 @@ def _report(directory: pathlib.Path, resamples: int) -> None:
     return
   report = benchmark_report.build(directory, resamples)
   print(f'Report: {benchmark_report.write(report, directory / "report")}')
-
-
-def _duration(seconds: float) -> str:
-  """'40 s', '25 min' or '3.5 h'."""
-  if seconds < 100:
-    return f'{seconds:.0f} s'
-  if seconds < 6000:
-    return f'{seconds / 60:.0f} min'
-  return f'{seconds / 3600:.1f} h'
-
-
-def _command(argv: Sequence[str]) -> str:
-  program = pathlib.Path(argv[0])
-  if program.suffix == '.py':
-    return shlex.join(['python', *argv])
-  return shlex.join([program.name, *argv[1:]])
 
 
 if __name__ == '__main__':

@@ -2,12 +2,12 @@
 
 import concurrent.futures
 import dataclasses
-import functools
 import multiprocessing
 import os
 from typing import Mapping, Sequence, TYPE_CHECKING
 
 from rrl_pipeline.launch import processes
+from rrl_pipeline.launch import stage_seconds
 
 if TYPE_CHECKING:
   from rrl_pipeline import config as config_lib
@@ -96,93 +96,10 @@ def _estimate(
     flags.FLAGS.mark_as_parsed()
   seconds = {}
   for name, config in configs.items():
-    if name in tasks:
-      seconds[name] = _teacher(config) + _collect(config)
-    else:
-      seconds[name] = config.offline.num_learner_steps * _update(
-          config.environment, config.network, config.agent
-      ) + _online(
-          config.environment,
-          config.network,
-          config.agent,
-          config.online.num_actor_steps,
-      )
+    stages = (
+        (stage_seconds.teacher, stage_seconds.collect)
+        if name in tasks
+        else (stage_seconds.offline, stage_seconds.online)
+    )
+    seconds[name] = sum(stage(config) for stage in stages)
   return seconds
-
-
-def _teacher(config: 'config_lib.PipelineConfig') -> float:
-  if config.teacher.bundle:
-    return 0.0
-  return _online(
-      config.environment,
-      config.teacher.network,
-      config.teacher.agent,
-      config.teacher.online.num_actor_steps,
-  )
-
-
-def _collect(config: 'config_lib.PipelineConfig') -> float:
-  if config.dataset.path or config.logs.path:
-    return 0.0
-  # A teacher that is given need not be built as this says, but such a network
-  # is what can be tried before it is there.
-  return config.collect.num_steps * (
-      _environment_step(config.environment)
-      + _act(
-          config.environment,
-          config.teacher.network,
-          config.teacher.agent,
-          config.collect.num_parallel,
-      )
-      / config.collect.num_parallel
-  )
-
-
-def _online(environment, network, agent, num_actor_steps: int) -> float:
-  return num_actor_steps * (
-      _environment_step(environment)
-      + _act(environment, network, agent, 1)
-      + _update(environment, network, agent) / agent.update_period
-  )
-
-
-# Settings can be keys of a cache: they are frozen. Most runs share most of
-# what is measured.
-
-
-@functools.lru_cache(maxsize=None)
-def _environment_step(environment) -> float:
-  from rrl_pipeline.training import probe
-
-  return probe.seconds_per_environment_step(environment)
-
-
-@functools.lru_cache(maxsize=None)
-def _act(environment, network, agent, batch_size: int) -> float:
-  from rrl_pipeline.agents import acting
-  from rrl_pipeline.training import probe
-
-  task = _task(environment, network)
-  policy = acting.GreedyPolicy(task.learner('probe', agent).network)
-  return probe.seconds_per_batch(policy, task.interface, batch_size)
-
-
-@functools.lru_cache(maxsize=None)
-def _update(environment, network, agent) -> float:
-  from rrl_pipeline.training import probe
-
-  task = _task(environment, network)
-  learner = task.learner('probe', agent)
-  return probe.seconds_per_update(learner, agent, task.interface)
-
-
-def _task(environment, network):
-  from rrl_pipeline.training import config as training_config
-  from rrl_pipeline.training import students
-
-  return students.Task(
-      environment=environment,
-      network=network,
-      evaluation=training_config.EvaluationConfig(),
-      seed=0,
-  )

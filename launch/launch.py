@@ -9,7 +9,6 @@ if it is done. After an interruption, the same command goes on where it was.
 import dataclasses
 import os
 import pathlib
-import shlex
 import signal
 import sys
 import textwrap
@@ -21,6 +20,7 @@ from rrl_pipeline import run_directory
 from rrl_pipeline import settings
 from rrl_pipeline import stages as stages_lib
 from rrl_pipeline import stopping
+from rrl_pipeline.launch import command_line
 from rrl_pipeline.launch import online_roles
 from rrl_pipeline.launch import pipeline
 from rrl_pipeline.launch import presets
@@ -176,7 +176,7 @@ def _main(argv: Sequence[str]) -> int:
   )
   with run.lock():
     run.sweep()
-    run_config.settle(run, config, _command(argv))
+    run_config.settle(run, config, command_line.command(argv))
     for stage in stages:
       done = stages_lib.run_stage(stage, config, run, say=_say)
       if stage.name == 'report':
@@ -216,12 +216,7 @@ def _with_actors(stage: stages_lib.Stage, num_actors: int) -> stages_lib.Stage:
 
 def help_text() -> str:
   """Returns what --help prints."""
-  lines = [__doc__.strip(), '', 'Flags:']
-  for name, text in _FLAGS.items():
-    lines.append(f'  --{name}')
-    lines.extend(textwrap.wrap(
-        text, 79, initial_indent=' ' * 6, subsequent_indent=' ' * 6
-    ))
+  lines = [__doc__.strip(), '', *command_line.flag_lines(_FLAGS)]
   for title, entries in (
       ('Stages', {stage.name: stage.summary for stage in pipeline.STAGES}),
       ('Presets', {n: preset.summary for n, preset in presets.PRESETS.items()}),
@@ -254,13 +249,6 @@ def select_stages(names: Sequence[str]) -> list[stages_lib.Stage]:
 
 def _say(line: str) -> None:
   print(line, flush=True)
-
-
-def _command(argv: Sequence[str]) -> str:
-  program = pathlib.Path(argv[0])
-  if program.suffix == '.py':
-    return shlex.join(['python', *argv])
-  return shlex.join([program.name, *argv[1:]])
 
 
 def _prepare_libraries() -> None:

@@ -174,16 +174,16 @@ def balloon() -> 'config_lib.PipelineConfig':
       tabula_rasa=_adapt_balloon(methods.METHODS['tabula_rasa'].agent),
       offline=training_config.OfflineConfig(
           num_learner_steps=60_000,
-          evaluation_period=20_000,
+          evaluation_period=30_000,
           checkpoint_period=5_000,
       ),
       online=training_config.OnlineConfig(
           num_actor_steps=60_000,
-          evaluation_period=15_000,
-          checkpoint_period=15_000,
+          evaluation_period=20_000,
+          checkpoint_period=20_000,
       ),
       evaluation=training_config.EvaluationConfig(
-          num_episodes=20,
+          num_episodes=40,
           # The suite `small`.
           num_final_episodes=100,
           epsilon=0.0,
@@ -201,8 +201,12 @@ def _adapt_balloon(
   Its quantile agent learns from 51 quantiles, returns of five steps, γ = 0.993
   and Adam with ε = 2e-5, and explores by MarcoPolo alone. Four of its batches
   of 32 are one here, which costs a CPU two thirds as much again, and fewer of
-  them have larger learning rates. A student that begins with the teacher's
-  network has that of its configuration.
+  them have larger learning rates while there is a teacher. Without one the
+  student goes on at the rate of the environment's own agents.
+
+  Rewards are not clipped and the loss of 51 quantiles is a sum, so the gradient
+  of the TD error is some thirty times that of the distillation: λ = 3 would
+  leave the teacher unheard for tens of thousands of updates.
   """
   from rrl_pipeline.agents import algorithm_config
   from rrl_pipeline.agents import optimizer_config
@@ -212,8 +216,10 @@ def _adapt_balloon(
     changes['weaning'] = dataclasses.replace(agent.weaning, steps=40_000)
   if isinstance(agent.optimizer, optimizer_config.AdamConfig):
     changes['optimizer'] = optimizer_config.AdamConfig(epsilon=2e-5)
+  if agent.distillation_weight:
+    changes['distillation_weight'] = 300.0
   if agent.learning_rate > agent.weaned_learning_rate:
-    changes['learning_rate'] = 2e-4
+    changes |= {'learning_rate': 2e-4, 'weaned_learning_rate': 2e-6}
   if agent.initial_network == 'teacher':
     changes |= {'learning_rate': 2e-6, 'weaned_learning_rate': 2e-6}
   return dataclasses.replace(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import enum
-from typing import ClassVar, Optional
+from typing import Optional
 
 import hypothesis
 from hypothesis import strategies as st
@@ -10,11 +10,7 @@ import pytest
 
 from rrl_pipeline import overrides
 from rrl_pipeline import settings
-
-
-class Loss(enum.Enum):
-  HUBER = 'huber'
-  C51 = 'c51'
+from rrl_pipeline.testing import small_settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +28,7 @@ class Agent:
   n_step: int = 3
   discount: float = 0.99
   double: bool = False
-  loss: Loss = Loss.HUBER
+  loss: small_settings.Loss = small_settings.Loss.HUBER
   clip: Optional[float] = None
   sizes: tuple[int, ...] = (32, 64)
   shape: tuple[int, int] = (84, 84)
@@ -56,8 +52,8 @@ class Run:
         ('discount=1e-3', {'discount': 0.001}),
         ('double=True', {'double': True}),
         ('double=false', {'double': False}),
-        ('loss=c51', {'loss': Loss.C51}),
-        ('loss=C51', {'loss': Loss.C51}),
+        ('loss=c51', {'loss': small_settings.Loss.C51}),
+        ('loss=C51', {'loss': small_settings.Loss.C51}),
         ('clip=none', {'clip': None}),
         ('clip=0.5', {'clip': 0.5}),
         ('sizes=16', {'sizes': (16,)}),
@@ -133,7 +129,7 @@ _agents = st.builds(
     n_step=st.integers(),
     discount=_finite,
     double=st.booleans(),
-    loss=st.sampled_from(Loss),
+    loss=st.sampled_from(small_settings.Loss),
     clip=st.none() | _finite,
     sizes=st.lists(st.integers(), max_size=4).map(tuple),
     shape=st.tuples(st.integers(), st.integers()),
@@ -172,20 +168,8 @@ def test_any_text_is_applied_or_refused_clearly(text):
 
 
 @dataclasses.dataclass(frozen=True)
-class Linear:
-  kind: ClassVar[str] = 'linear'
-  slope: float = 1.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Constant:
-  kind: ClassVar[str] = 'constant'
-  value: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
 class Network:
-  schedule: Linear | Constant = Linear()
+  schedule: small_settings.Schedule = small_settings.Linear()
   units: int = 8
 
 
@@ -199,11 +183,11 @@ def test_a_kind_comes_before_its_settings():
       Deep(), ['network.schedule.value=4', 'network.schedule.kind=constant']
   )
 
-  assert changed == Deep(Network(Constant(4)))
+  assert changed == Deep(Network(small_settings.Constant(4)))
 
 
 def test_the_kind_that_is_there_keeps_its_settings():
-  config = Deep(Network(Linear(5.0)))
+  config = Deep(Network(small_settings.Linear(5.0)))
 
   assert overrides.apply(config, ['network.schedule.kind=linear']) == config
 

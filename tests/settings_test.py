@@ -1,21 +1,16 @@
 """Tests of settings as JSON: exact both ways, every wrong input named."""
 
 import dataclasses
-import enum
 import hashlib
 import json
-from typing import ClassVar, Optional
+from typing import Optional
 
 import hypothesis
 from hypothesis import strategies as st
 import pytest
 
 from rrl_pipeline import settings
-
-
-class Loss(enum.Enum):
-  HUBER = 'huber'
-  C51 = 'c51'
+from rrl_pipeline.testing import small_settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +18,7 @@ class Agent:
   n_step: int = 3
   discount: float = 0.99
   double: bool = False
-  loss: Loss = Loss.HUBER
+  loss: small_settings.Loss = small_settings.Loss.HUBER
   clip: Optional[float] = None
 
   def __post_init__(self):
@@ -56,7 +51,7 @@ _runs = st.builds(
         n_step=st.integers(1, 10**9),
         discount=_finite,
         double=st.booleans(),
-        loss=st.sampled_from(Loss),
+        loss=st.sampled_from(small_settings.Loss),
         clip=st.none() | _finite,
     ),
     environment=st.builds(
@@ -188,27 +183,15 @@ def test_type_that_no_setting_may_have():
 
 
 @dataclasses.dataclass(frozen=True)
-class Linear:
-  kind: ClassVar[str] = 'linear'
-  slope: float = 1.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Constant:
-  kind: ClassVar[str] = 'constant'
-  value: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
 class Scheduled:
-  schedule: Linear | Constant = Linear()
+  schedule: small_settings.Schedule = small_settings.Linear()
 
 
 @pytest.mark.parametrize(
     ('schedule', 'expected'),
     [
-        (Linear(2.0), {'kind': 'linear', 'slope': 2.0}),
-        (Constant(3), {'kind': 'constant', 'value': 3}),
+        (small_settings.Linear(2.0), {'kind': 'linear', 'slope': 2.0}),
+        (small_settings.Constant(3), {'kind': 'constant', 'value': 3}),
     ],
 )
 def test_a_group_of_several_kinds_states_its_kind(schedule, expected):

@@ -1,6 +1,6 @@
 """The learner: steps the networks of any algorithm on a sum of losses."""
 
-from typing import Any, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 from acme import types
 import numpy as np
@@ -191,22 +191,26 @@ class Learner:
       importance_weights: float32 [B], factors of all terms of a transition; 1
         if None.
     """
-    self._optimizer.learning_rate.assign(learning_rate)
     transitions = transitions._replace(
         observation=stacks.contiguous(transitions.observation),
         next_observation=stacks.contiguous(transitions.next_observation),
     )
     if importance_weights is None:
       importance_weights = np.ones(len(transitions.action), np.float32)
-    inputs = [
-        tf.convert_to_tensor(x) for x in (*transitions, importance_weights)
-    ]
+    transitions = types.Transition(*map(tf.convert_to_tensor, transitions))
+    importance_weights = tf.convert_to_tensor(importance_weights)
     steps = int(self.num_steps) + 1
     gradients = {}
     if weights.distillation and steps % self._config.diagnostics_period == 0:
-      gradients = self._compare_gradients(*inputs)._asdict()
-    metrics, priorities = self._step(*inputs, tf.constant(weights, tf.float32))
-    self.num_steps.assign_add(1)
+      gradients = self._compare_gradients(
+          transitions, importance_weights
+      )._asdict()
+    metrics, priorities = self._step(
+        transitions,
+        importance_weights,
+        tf.constant(weights, tf.float32),
+        tf.constant(learning_rate, tf.float32),
+    )
     if steps % self._config.target_update_period == 0:
       self.synchronise_target()
     return Update(metrics._replace(**gradients), priorities)
@@ -214,21 +218,19 @@ class Learner:
   @tf.function
   def _step(
       self,
-      o_tm1,
-      a_tm1,
-      r_t,
-      discount_t,
-      o_t,
-      teacher_values,
-      importance_weights,
-      weights,
-  ):
+      transitions: types.Transition,
+      importance_weights: tf.Tensor,
+      weights: tf.Tensor,
+      learning_rate: tf.Tensor,
+  ) -> tuple[LearnerMetrics, tf.Tensor]:
+    """One update and the count of it, all in one call of the graph.
+
+    On small networks each operation outside would cost as much as a layer.
+    """
     losses_of = _weighted_mean(importance_weights)
-    bootstrap = self._bootstrap(o_t)
+    bootstrap = self._bootstrap(transitions.next_observation)
     with tf.GradientTape() as tape:
-      terms = self._terms(
-          o_tm1, a_tm1, r_t, discount_t, teacher_values, bootstrap
-      )
+      terms = self._terms(transitions, bootstrap)
       means = LossWeights(
           losses_of(terms.td.loss),
           losses_of(terms.distillation),
@@ -241,9 +243,12 @@ class Learner:
           if mean is not None
       ])
     variables = self._network.trainable_variables
+    self._optimizer.learning_rate.assign(learning_rate)
     self._optimizer.apply_gradients(
         zip(tape.gradient(loss, variables), variables)
     )
+    self.num_steps.assign_add(1)
+    a_tm1 = transitions.action
     values, distribution = terms.predictions
     entropy = None
     if self._config.algorithm.kind == 'c51':
@@ -252,7 +257,7 @@ class Learner:
         loss=loss,
         td_loss=means.td,
         distillation_loss=means.distillation,
-        teacher_agreement=diagnostics.agreement(values, teacher_values),
+        teacher_agreement=diagnostics.agreement(values, transitions.extras),
         mean_q=diagnostics.mean_value(values, a_tm1),
         max_q=diagnostics.max_value(values),
         action_gap=diagnostics.action_gap(values),
@@ -264,21 +269,12 @@ class Learner:
 
   @tf.function
   def _compare_gradients(
-      self,
-      o_tm1,
-      a_tm1,
-      r_t,
-      discount_t,
-      o_t,
-      teacher_values,
-      importance_weights,
-  ):
+      self, transitions: types.Transition, importance_weights: tf.Tensor
+  ) -> diagnostics.GradientMetrics:
     losses_of = _weighted_mean(importance_weights)
-    bootstrap = self._bootstrap(o_t)
+    bootstrap = self._bootstrap(transitions.next_observation)
     with tf.GradientTape(persistent=True) as tape:
-      terms = self._terms(
-          o_tm1, a_tm1, r_t, discount_t, teacher_values, bootstrap
-      )
+      terms = self._terms(transitions, bootstrap)
       td_loss = losses_of(terms.td.loss)
       distillation_loss = losses_of(terms.distillation)
     gradients = (
@@ -306,9 +302,12 @@ class Learner:
     return predictions_t, self._network.predict(o_t).values
 
   def _terms(
-      self, o_tm1, a_tm1, r_t, discount_t, teacher_values, bootstrap
+      self,
+      transitions: types.Transition,
+      bootstrap: tuple[heads.Predictions, tf.Tensor],
   ) -> _Terms:
     config = self._config
+    o_tm1, a_tm1, r_t, discount_t, _, teacher_values = transitions
     predictions, fractions = algorithms.predict(
         self._network,
         self._prepare(o_tm1, 'image'),
@@ -351,7 +350,9 @@ class Learner:
     return tf.random.experimental.stateless_fold_in(seed, number)
 
 
-def _weighted_mean(importance_weights: tf.Tensor) -> Any:
+def _weighted_mean(
+    importance_weights: tf.Tensor,
+) -> Callable[[Optional[tf.Tensor]], Optional[tf.Tensor]]:
   """The function that means terms [B] over the batch; None stays None."""
 
   def mean(term: Optional[tf.Tensor]) -> Optional[tf.Tensor]:

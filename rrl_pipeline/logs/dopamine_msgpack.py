@@ -51,13 +51,11 @@ class _Piece:
 
   Attributes:
     number: of the checkpoint.
-    held_add: the oldest element that the checkpoint holds.
     first_add: the first that is taken.
     end_add: the one behind the last that is taken.
   """
 
   number: int
-  held_add: int
   first_add: int
   end_add: int
 
@@ -97,7 +95,7 @@ class DopamineMsgpackReader:
             f'checkpoint {number} of {directory} counts {count} elements, '
             f'fewer than the {end} of an earlier one: they are not of one run'
         )
-      pieces.append(_Piece(number, held, min(max(end, held), count), count))
+      pieces.append(_Piece(number, min(max(end, held), count), count))
       end = count
     return tuple(pieces)
 

@@ -6,23 +6,31 @@ import numpy as np
 _PIXEL_TYPES = {2: np.dtype('<u2'), 4: np.dtype('<u4'), 8: np.dtype('<u8')}
 
 
+def is_image(shape: tuple[int, ...]) -> bool:
+  """Whether frames of this shape are grey images [H, W], which are stacked.
+
+  Of other observations an agent sees one at a time, unless it asks for more.
+  """
+  return len(shape) == 2
+
+
 def stacked_shape(
     frame_shape: tuple[int, ...], stack_size: int
 ) -> tuple[int, ...]:
   """The shape of an observation of an agent.
 
-  Frames are stacked on a new last axis: grey images [H, W] become
-  [H, W, stack], as convolutions take them. A single observation of any other
-  rank is what an agent sees, as it is.
+  Frames are stacked on a new last axis: images [H, W] become [H, W, stack], as
+  convolutions take them, also where the stack is of one. A single observation
+  of any other rank is what an agent sees, as it is.
   """
-  if stack_size == 1 and len(frame_shape) != 2:
+  if stack_size == 1 and not is_image(frame_shape):
     return tuple(frame_shape)
   return (*frame_shape, stack_size)
 
 
 def stack(frames: np.ndarray) -> np.ndarray:
   """A view [B, …] of frames [B, stack, …], shaped as `stacked_shape` says."""
-  if frames.shape[1] == 1 and frames.ndim != 4:
+  if frames.shape[1] == 1 and not is_image(frames.shape[2:]):
     return frames[:, 0]
   return np.moveaxis(frames, 1, -1)
 

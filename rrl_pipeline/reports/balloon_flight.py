@@ -1,6 +1,6 @@
 """Pictures of one flight of a balloon: its track, altitude and wind."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib import figure as figure_lib
@@ -10,7 +10,6 @@ from matplotlib.backends import backend_agg
 import numpy as np
 
 from rrl_pipeline.environments import balloon_flights
-from rrl_pipeline.reports import gif
 from rrl_pipeline.reports import panels
 
 _TRACK_COLOUR = '#0072B2'
@@ -18,11 +17,29 @@ _STATION_COLOUR = '#009E73'
 _BALLOON_COLOUR = '#D55E00'
 _WIND_COLOUR = '#8F4A78'
 _SECONDS_PER_HOUR = 3600
-_FILM_INCHES = 4.8
+_DISTANCE_COLOUR = '#444444'
+_HEIGHT_INCHES = 4.8
 _FILM_DOTS_PER_INCH = 100
 # A frame of the film for every fifth step, fifteen minutes of flight.
 _FILM_STRIDE = 5
-_FILM_FPS = 20.0
+# Frames of the film in a second.
+FILM_FPS = 20.0
+
+
+class _Series(NamedTuple):
+  """A quantity over time.
+
+  Attributes:
+    label: of its axis.
+    values: float64 [T + 1], or [T] of what is known between positions.
+    colour: of its curve.
+    style: '-' for a line, '.' for points where a line would leap.
+  """
+
+  label: str
+  values: np.ndarray
+  colour: str
+  style: str = '-'
 
 
 def picture(course: balloon_flights.Course) -> bytes:
@@ -32,86 +49,60 @@ def picture(course: balloon_flights.Course) -> bytes:
     A PNG; the same course gives the same bytes.
   """
   with matplotlib.rc_context(panels.STYLE):
-    figure = figure_lib.Figure(
-        figsize=(panels.WIDTH_INCHES, 4.6), layout='constrained'
+    figure, track_axis, _ = _draw(course)
+    # A dot for every sixth hour tells how fast it went.
+    period = 6 * _SECONDS_PER_HOUR // course.seconds_per_step
+    track_axis.plot(
+        *course.position_km[::period].T,
+        '.',
+        color=_TRACK_COLOUR,
+        markersize=7,
+        label='every 6 h',
     )
-    layout = figure.add_gridspec(3, 2, width_ratios=(1.25, 1.0))
-    _draw_track(figure.add_subplot(layout[:, 0]), course)
-    hours = _hours(course)
-    top, middle, bottom = axes = [
-        figure.add_subplot(layout[row, 1]) for row in range(3)
-    ]
-    top.plot(hours, course.altitude_km, color=_TRACK_COLOUR)
-    top.set_ylabel('altitude\n[km]')
-    middle.plot(
-        hours[:-1],
-        np.linalg.norm(course.wind, axis=1),
-        color=_WIND_COLOUR,
-        linewidth=1.0,
+    track_axis.plot(
+        *course.position_km[0],
+        'o',
+        markerfacecolor='white',
+        color=_BALLOON_COLOUR,
+        label='start',
     )
-    middle.set_ylabel('wind\n[m/s]')
-    middle.set_ylim(bottom=0)
-    bottom.plot(hours, course.distance_km, color='#444444')
-    bottom.axhspan(
-        0, balloon_flights.RADIUS_KM, color=_STATION_COLOUR, alpha=0.2
+    track_axis.plot(
+        *course.position_km[-1], 'o', color=_BALLOON_COLOUR, label='end'
     )
-    bottom.set_ylabel('distance\n[km]')
-    bottom.set_ylim(bottom=0)
-    bottom.set_xlabel('hours of flight')
-    for axis in axes:
-      axis.set_xlim(0, hours[-1])
-      axis.xaxis.set_major_locator(ticker.MultipleLocator(12))
-    for axis in axes[:-1]:
-      axis.tick_params(labelbottom=False)
-    figure.align_ylabels(axes)
+    track_axis.legend(loc='best', fontsize=9)
     return panels.png(figure)
 
 
-def film(course: balloon_flights.Course) -> bytes:
-  """The flight as a looping GIF; the same course gives the same bytes."""
-  return gif.encode_gif(film_frames(course), _FILM_FPS)
-
-
 def film_frames(course: balloon_flights.Course) -> np.ndarray:
-  """The track as it grows, uint8 [N, 480, 480, 3]."""
+  """The picture as it comes to be, uint8 [N, 480, 720, 3]."""
   with matplotlib.rc_context(panels.STYLE):
-    figure = figure_lib.Figure(
-        figsize=(_FILM_INCHES, _FILM_INCHES),
-        dpi=_FILM_DOTS_PER_INCH,
-        layout='constrained',
-    )
+    figure, track_axis, curves = _draw(course)
+    figure.set_dpi(_FILM_DOTS_PER_INCH)
     canvas = backend_agg.FigureCanvasAgg(figure)
-    axis = figure.subplots()
-    _draw_map(axis, course)
-    (track,) = axis.plot([], [], color=_TRACK_COLOUR, linewidth=1.4)
-    (balloon,) = axis.plot(
+    (balloon,) = track_axis.plot(
         [], [], 'o', color=_BALLOON_COLOUR, markersize=8, zorder=4
     )
-    clock = axis.text(0.02, 0.02, '', transform=axis.transAxes)
     # What moves is drawn on a copy of what does not: twenty times as fast.
-    moving = (track, balloon, clock)
-    for artist in moving:
+    moving = [(curve, curve.get_xydata().copy()) for curve in curves]
+    for artist in (*curves, balloon):
       artist.set_animated(True)
     canvas.draw()
     background = canvas.copy_from_bbox(figure.bbox)
-    hours = _hours(course)
     frames = []
-    for step in range(0, len(hours), _FILM_STRIDE):
+    for step in range(0, len(course.position_km), _FILM_STRIDE):
       canvas.restore_region(background)
-      track.set_data(*course.position_km[: step + 1].T)
+      for curve, points in moving:
+        curve.set_data(*points[: step + 1].T)
+        curve.axes.draw_artist(curve)
       balloon.set_data(*course.position_km[step : step + 1].T)
-      clock.set_text(
-          f'{hours[step]:4.1f} h   {course.altitude_km[step]:.1f} km high'
-      )
-      for artist in moving:
-        axis.draw_artist(artist)
+      track_axis.draw_artist(balloon)
       frames.append(np.asarray(canvas.buffer_rgba())[:, :, :3].copy())
     return np.stack(frames)
 
 
 def describe(course: balloon_flights.Course) -> str:
   """Says in words what the pictures show."""
-  hours = _hours(course)[-1]
+  hours = len(course.actions) * course.seconds_per_step / _SECONDS_PER_HOUR
   return (
       f'Flight of {course.agent} on seed {course.seed}: {hours:.0f} hours,'
       f' {100 * course.time_within_radius:.0f} % of them within'
@@ -122,9 +113,68 @@ def describe(course: balloon_flights.Course) -> str:
   )
 
 
-def _hours(course: balloon_flights.Course) -> np.ndarray:
+def _draw(
+    course: balloon_flights.Course,
+) -> tuple[figure_lib.Figure, Any, list[Any]]:
+  """Draws the map on the left and quantities over time on the right.
+
+  Returns:
+    The figure, the axes of the map, and the curves: the track first.
+  """
+  series = _series(course)
+  figure = figure_lib.Figure(
+      figsize=(panels.WIDTH_INCHES, _HEIGHT_INCHES), layout='constrained'
+  )
+  layout = figure.add_gridspec(len(series), 2, width_ratios=(1.25, 1.0))
+  track_axis = figure.add_subplot(layout[:, 0])
+  _draw_map(track_axis, course)
+  curves = track_axis.plot(
+      *course.position_km.T, color=_TRACK_COLOUR, linewidth=1.2
+  )
   steps = np.arange(len(course.position_km))
-  return steps * course.seconds_per_step / _SECONDS_PER_HOUR
+  hours = steps * course.seconds_per_step / _SECONDS_PER_HOUR
+  axes = [figure.add_subplot(layout[row, 1]) for row in range(len(series))]
+  for axis, entry in zip(axes, series):
+    curves += axis.plot(
+        hours[: len(entry.values)],
+        entry.values,
+        entry.style,
+        color=entry.colour,
+        linewidth=1.2,
+        markersize=2,
+    )
+    axis.set_ylabel(entry.label)
+    axis.set_xlim(0, hours[-1])
+    axis.xaxis.set_major_locator(ticker.MultipleLocator(12))
+  _, speed, direction, distance = axes
+  speed.set_ylim(bottom=0)
+  direction.set_ylim(0, 360)
+  direction.set_yticks((0, 90, 180, 270, 360), ('N', 'E', 'S', 'W', 'N'))
+  distance.axhspan(
+      0, balloon_flights.RADIUS_KM, color=_STATION_COLOUR, alpha=0.2
+  )
+  distance.set_ylim(bottom=0)
+  distance.set_xlabel('hours of flight')
+  for axis in axes[:-1]:
+    axis.tick_params(labelbottom=False)
+  figure.align_ylabels(axes)
+  return figure, track_axis, curves
+
+
+def _series(course: balloon_flights.Course) -> tuple[_Series, ...]:
+  east, north = course.wind.T
+  return (
+      _Series('altitude\n[km]', course.altitude_km, _TRACK_COLOUR),
+      _Series('wind\n[m/s]', np.hypot(east, north), _WIND_COLOUR),
+      # As on a compass: 0 to the north, 90 degrees to the east.
+      _Series(
+          'wind\nblows to',
+          np.degrees(np.arctan2(east, north)) % 360,
+          _WIND_COLOUR,
+          '.',
+      ),
+      _Series('distance\n[km]', course.distance_km, _DISTANCE_COLOUR),
+  )
 
 
 def _draw_map(axis: Any, course: balloon_flights.Course) -> None:
@@ -149,26 +199,3 @@ def _draw_map(axis: Any, course: balloon_flights.Course) -> None:
       f'{course.agent}, seed {course.seed}:'
       f' {100 * course.time_within_radius:.0f} % within {radius:.0f} km'
   )
-
-
-def _draw_track(axis: Any, course: balloon_flights.Course) -> None:
-  _draw_map(axis, course)
-  axis.plot(*course.position_km.T, color=_TRACK_COLOUR, linewidth=1.2)
-  # A dot for every sixth hour tells how fast it went.
-  period = 6 * _SECONDS_PER_HOUR // course.seconds_per_step
-  axis.plot(
-      *course.position_km[::period].T,
-      '.',
-      color=_TRACK_COLOUR,
-      markersize=7,
-      label='every 6 h',
-  )
-  axis.plot(
-      *course.position_km[0],
-      'o',
-      markerfacecolor='white',
-      color=_BALLOON_COLOUR,
-      label='start',
-  )
-  axis.plot(*course.position_km[-1], 'o', color=_BALLOON_COLOUR, label='end')
-  axis.legend(loc='best', fontsize=9)

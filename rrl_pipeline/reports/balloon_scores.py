@@ -19,8 +19,8 @@ import numpy as np
 from rrl_pipeline import scores as scores_lib
 from rrl_pipeline.environments import balloon_flights
 from rrl_pipeline.reports import aggregate
-from rrl_pipeline.reports import html
 from rrl_pipeline.reports import panels
+from rrl_pipeline.reports import pictures
 
 TEACHER = 'teacher'
 RANDOM_WALK = 'random_walk'
@@ -130,7 +130,7 @@ def compare(
   return Comparison(tuple(seeds), agents)
 
 
-def picture(comparison: Comparison) -> html.Picture:
+def picture(comparison: Comparison) -> pictures.Picture:
   """Mean TWR50 of each agent, and what it is above or below the teacher."""
   names = list(comparison.agents)
   agents = comparison.agents.values()
@@ -152,7 +152,7 @@ def picture(comparison: Comparison) -> html.Picture:
         range(len(names)), [name.replace('_', ' ') for name in names]
     )
     axes[0].invert_yaxis()
-    return html.Picture(
+    return pictures.Picture(
         name='balloon_scores',
         title=f'Time within 50 km of the station ({len(comparison.seeds)} seeds)',
         png=panels.png(figure),

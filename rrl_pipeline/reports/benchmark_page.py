@@ -1,18 +1,16 @@
 """Renders the report of a benchmark as one self-contained HTML file."""
 
-import base64
 from typing import Any, Mapping, Sequence
-
-import jinja2
 
 from rrl_pipeline.reports import benchmark_figures
 from rrl_pipeline.reports import formats
-from rrl_pipeline.reports import html
+from rrl_pipeline.reports import pictures as pictures_lib
+from rrl_pipeline.reports import templates
 
 _TEMPLATE = 'benchmark.html.jinja'
 
 
-def pictures(summary: Mapping[str, Any]) -> Sequence[html.Picture]:
+def pictures(summary: Mapping[str, Any]) -> Sequence[pictures_lib.Picture]:
   """Draws what there is to draw.
 
   Args:
@@ -55,7 +53,7 @@ def pictures(summary: Mapping[str, Any]) -> Sequence[html.Picture]:
       ),
   )
   return [
-      html.Picture(name, title, png, _describe(name, summary), caption)
+      pictures_lib.Picture(name, title, png, _describe(name, summary), caption)
       for name, title, png, caption in candidates
       if png is not None
   ]
@@ -78,7 +76,7 @@ def _describe(name: str, summary: Mapping[str, Any]) -> str:
 
 
 def render(
-    summary: Mapping[str, Any], drawn: Sequence[html.Picture]
+    summary: Mapping[str, Any], drawn: Sequence[pictures_lib.Picture]
 ) -> str:
   """Returns the document.
 
@@ -86,24 +84,10 @@ def render(
     summary: report.json of a benchmark.
     drawn: what `pictures` returned.
   """
-  environment = jinja2.Environment(
-      loader=jinja2.PackageLoader('rrl_pipeline.reports', '.'),
-      autoescape=True,
-      undefined=jinja2.StrictUndefined,
-      trim_blocks=True,
-      lstrip_blocks=True,
-  )
-  environment.filters.update({
-      'interval': _interval,
-      'score': formats.score,
-      'points': formats.points,
-      'count': formats.count,
-      'seconds': formats.seconds,
-      'label': benchmark_figures.label,
-      'base64': lambda data: base64.b64encode(data).decode('ascii'),
-  })
-  return environment.get_template(_TEMPLATE).render(
-      summary=summary, pictures=drawn
+  return templates.render(
+      _TEMPLATE,
+      {'summary': summary, 'pictures': drawn},
+      {'interval': _interval, 'label': benchmark_figures.label},
   )
 
 

@@ -11,7 +11,7 @@ from rrl_pipeline.reports import benchmark_page
 from rrl_pipeline.reports import benchmark_results
 from rrl_pipeline.reports import benchmark_summary
 from rrl_pipeline.reports import benchmark_tables
-from rrl_pipeline.reports import html
+from rrl_pipeline.reports import pictures as pictures_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class BenchmarkReport:
   summary: Mapping[str, Any]
   html: str
   latex: str
-  pictures: Sequence[html.Picture]
+  pictures: Sequence[pictures_lib.Picture]
 
 
 def build(
@@ -70,14 +70,7 @@ def write(
     The path of report.html.
   """
   directory = pathlib.Path(directory)
-  folder = directory / 'figures'
-  folder.mkdir(parents=True, exist_ok=True)
-  names = {f'{picture.name}.png' for picture in report.pictures}
-  for old in folder.glob('*.png'):
-    if old.name not in names:
-      old.unlink()
-  for picture in report.pictures:
-    run_directory.write_bytes(folder / f'{picture.name}.png', picture.png)
+  pictures_lib.write(report.pictures, directory / 'figures')
   for name, text in (
       ('tables.tex', report.latex),
       ('runs.csv', benchmark_csv.runs(report.summary)),

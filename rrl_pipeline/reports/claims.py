@@ -3,6 +3,7 @@
 from typing import Any, Mapping, Sequence
 
 from rrl_pipeline.reports import formats
+from rrl_pipeline.reports import inheritance
 
 # Evaluations happen at ends of episodes, so counts of frames differ a little.
 _SAME_FRAMES_TOLERANCE = 0.02
@@ -20,21 +21,21 @@ def claim(summary: Mapping[str, Any]) -> dict[str, Any]:
   student, control = summary['student'], summary['tabula_rasa']
   games = summary['games']
   subject = games[0] if len(games) == 1 else f'{len(games)} games'
-  headline = (
-      f'{subject}: the student reaches'
-      f' {formats.score(student["teacher_normalised_score"])} of its'
-      " teacher's score"
-  )
+  reached = formats.score(student['teacher_normalised_score'])
+  words = ('the student', "its teacher's", 'training from scratch')
+  if inheritance.is_from_scratch(summary['configuration']):
+    words = ('an agent trained from scratch', "the teacher's", 'the control')
+  headline = f'{subject}: {words[0]} reaches {reached} of {words[1]} score'
   if control is not None:
     headline += (
-        ', training from scratch'
-        f' {formats.score(control["teacher_normalised_score"])}'
+        f', {words[2]} {formats.score(control["teacher_normalised_score"])}'
     )
   sentences = [_student_sentence(summary)]
   if control is not None:
     sentences.append(_control_sentence(summary))
   sentences.extend(_interval_sentences(summary))
-  sentences.append(_weaning_sentence(student['weaning']))
+  if inheritance.is_guided(summary['configuration']):
+    sentences.append(_weaning_sentence(summary))
   sentences.extend(_compute_sentences(summary))
   final = student['final_evaluation']
   if final is not None:
@@ -69,9 +70,9 @@ def _student_sentence(summary: Mapping[str, Any]) -> str:
     )
   return (
       f'After {formats.count(student["frames"])} environment frames of its own'
-      ' play the reincarnated student scores'
+      f' play {inheritance.student(summary["configuration"])} scores'
       f' {formats.score(student["teacher_normalised_score"])} on a scale where'
-      f' random play is 0 and its teacher is 1{details}.'
+      f' random play is 0 and the teacher is 1{details}.'
   )
 
 
@@ -84,7 +85,12 @@ def _control_sentence(summary: Mapping[str, Any]) -> str:
   gap = (
       student['teacher_normalised_score'] - control['teacher_normalised_score']
   )
-  if gap > 0:
+  if inheritance.is_from_scratch(summary['configuration']):
+    verdict = (
+        'the student has nothing of the teacher either, and differs from it by'
+        f' {formats.score(gap)}'
+    )
+  elif gap > 0:
     verdict = f'the student is ahead by {formats.score(gap)}'
   else:
     verdict = (
@@ -131,19 +137,31 @@ def _range(low: float, high: float) -> str:
   return f'{formats.score(low)} to {formats.score(high)}'
 
 
-def _weaning_sentence(weaning: Sequence[Mapping[str, Any]]) -> str:
+def _weaning_sentence(summary: Mapping[str, Any]) -> str:
+  weaning = summary['student']['weaning']
+  if not inheritance.is_weaned_by_method(summary['configuration']):
+    return (
+        'The student is never weaned by this method: its teacher guided it'
+        ' until training ended.'
+    )
+  distils = inheritance.distils(summary['configuration'])
   weights = [entry['last_distillation_weight'] for entry in weaning]
   if None in weights:
     return (
         'The log does not say how much weight the teacher had at the end of'
         ' training.'
     )
-  if any(weights):
-    guided = sum(weight != 0 for weight in weights)
+  guided = sum(
+      # Without λ the log still says when the weight of a margin fell to 0.
+      weight != 0 or (not distils and entry['frames'] is None)
+      for weight, entry in zip(weights, weaning, strict=True)
+  )
+  if guided:
     where = f' in {guided} of {len(weights)} runs' if len(weights) > 1 else ''
+    weight = f' (λ = {formats.score(max(weights))})' if distils else ''
     return (
         'The student is not weaned yet: the teacher still guided it when'
-        f' training ended{where} (λ = {formats.score(max(weights))}).'
+        f' training ended{where}{weight}.'
     )
   frames = [entry['frames'] for entry in weaning if entry['frames'] is not None]
   when = ''

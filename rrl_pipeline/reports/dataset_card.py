@@ -7,14 +7,12 @@
 It lies in the version folder of the dataset, where TFDS does not look at it.
 """
 
-import dataclasses
 import json
 import os
 import re
 import shutil
 from typing import Any, Mapping, Sequence
 
-import jinja2
 import markdown
 import numpy as np
 
@@ -23,6 +21,8 @@ from rrl_pipeline.logs import recording
 from rrl_pipeline.reports import dataset_figures
 from rrl_pipeline.reports import formats
 from rrl_pipeline.reports import gif
+from rrl_pipeline.reports import pictures
+from rrl_pipeline.reports import templates
 from rrl_pipeline.rlds import dataset_files
 from rrl_pipeline.rlds import lineage
 from rrl_pipeline.rlds import schema
@@ -39,23 +39,6 @@ _MAX_LOG_FILES = 300
 _CONVERSION = 'conversion'
 # What Markdown or HTML would take for markup, in text by others.
 _MARKUP = re.compile(r'([\\`*_{}\[\]<>#|&])')
-
-
-@dataclasses.dataclass(frozen=True)
-class _Picture:
-  """A figure of the card.
-
-  Attributes:
-    name: of its file.
-    title: heading.
-    description: what it shows, for those who cannot see it.
-    data: PNG.
-  """
-
-  name: str
-  title: str
-  description: str
-  data: bytes
 
 
 def write(
@@ -92,9 +75,9 @@ def _render(
     dataset: dataset_files.Dataset, statistics: Mapping[str, Any]
 ) -> dict[str, bytes]:
   """The contents of the card's files."""
-  pictures = _figures(statistics)
+  drawn = _figures(statistics)
   films = []
-  files = {picture.name: picture.data for picture in pictures}
+  files = {f'{picture.name}.png': picture.png for picture in drawn}
   if _is_visual(dataset):
     films = [
         {'name': f'{kind}.gif', 'title': f'{kind} episode'}
@@ -103,87 +86,87 @@ def _render(
     ]
     files |= {film['name']: _film(dataset, film) for film in films}
     files['frames.png'] = _samples(dataset, statistics['examples']['samples'])
-  environment = jinja2.Environment(
-      loader=jinja2.PackageLoader('rrl_pipeline.reports', '.'),
-      undefined=jinja2.StrictUndefined,
-      trim_blocks=True,
-      lstrip_blocks=True,
-  )
-  environment.filters.update({
-      'count': formats.count,
-      'points': formats.points,
-      'size': formats.size,
-      'text': _escape,
-      'json_block': _json_block,
-  })
-  text = environment.get_template('dataset_card.md.jinja').render(
-      dataset=dataset,
-      statistics=statistics,
-      load_name='/'.join(filter(None, (dataset.name, dataset.config)))
-      + f':{dataset.version}',
-      first_split=dataset.shards[0].split,
-      config_description=dataset.info.as_proto.config_description,
-      films=films,
-      pictures=pictures,
-      lineage=lineage.trace(dataset.conversion),
-      max_log_files=_MAX_LOG_FILES,
-      other_metadata={
-          name: value
-          for name, value in dataset.metadata.items()
-          if name != _CONVERSION
+  text = templates.render(
+      'dataset_card.md.jinja',
+      {
+          'dataset': dataset,
+          'statistics': statistics,
+          'load_name': (
+              '/'.join(filter(None, (dataset.name, dataset.config)))
+              + f':{dataset.version}'
+          ),
+          'first_split': dataset.shards[0].split,
+          'config_description': dataset.info.as_proto.config_description,
+          'films': films,
+          'pictures': drawn,
+          'lineage': lineage.trace(dataset.conversion),
+          'max_log_files': _MAX_LOG_FILES,
+          'other_metadata': {
+              name: value
+              for name, value in dataset.metadata.items()
+              if name != _CONVERSION
+          },
+          'limits': _limits(dataset, statistics),
       },
-      limits=_limits(dataset, statistics),
+      {'text': _escape, 'json_block': _json_block},
   )
   text = re.sub(r'\n{3,}', '\n\n', text)
-  page = environment.get_template('dataset_card.html.jinja').render(
-      title=dataset.full_name,
-      body=markdown.markdown(text, extensions=['tables', 'fenced_code']),
+  page = templates.render(
+      'dataset_card.html.jinja',
+      {
+          'title': dataset.full_name,
+          'body': markdown.markdown(
+              text, extensions=['tables', 'fenced_code']
+          ),
+      },
   )
   files[README] = text.encode()
   files[PAGE] = page.encode()
   return files
 
 
-def _figures(statistics: Mapping[str, Any]) -> list[_Picture]:
+def _figures(statistics: Mapping[str, Any]) -> list[pictures.Picture]:
   points = statistics['return_by_position']
-  pictures = []
+  drawn = []
   if points:
-    pictures.append(
-        _Picture(
-            'progress.png',
-            'Return along the log',
-            'Mean, lowest and highest return of episodes against their '
-            'position in the log',
-            dataset_figures.return_by_position(points),
+    drawn.append(
+        pictures.Picture(
+            name='progress',
+            title='Return along the log',
+            png=dataset_figures.return_by_position(points),
+            description=(
+                'Mean, lowest and highest return of episodes against their '
+                'position in the log'
+            ),
         )
     )
   for name, title, bars, x_label, y_label in (
       (
-          'returns.png',
+          'returns',
           'Returns',
           statistics['episode_return']['histogram'],
           'return',
           'episodes',
       ),
       (
-          'lengths.png',
+          'lengths',
           'Lengths',
           statistics['episode_length']['histogram'],
           'actions',
           'episodes',
       ),
-      ('actions.png', 'Actions', statistics['actions'], 'action', 'steps'),
-      ('rewards.png', 'Rewards', statistics['rewards'], 'reward', 'steps'),
+      ('actions', 'Actions', statistics['actions'], 'action', 'steps'),
+      ('rewards', 'Rewards', statistics['rewards'], 'reward', 'steps'),
   ):
-    pictures.append(
-        _Picture(
-            name,
-            title,
-            f'Histogram: number of {y_label} by {x_label}',
-            dataset_figures.histogram(bars, x_label, y_label),
+    drawn.append(
+        pictures.Picture(
+            name=name,
+            title=title,
+            png=dataset_figures.histogram(bars, x_label, y_label),
+            description=f'Histogram: number of {y_label} by {x_label}',
         )
     )
-  return pictures
+  return drawn
 
 
 def _is_visual(dataset: dataset_files.Dataset) -> bool:

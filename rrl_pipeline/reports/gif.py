@@ -1,14 +1,10 @@
 """A short looping GIF of an agent at play."""
 
 import io
-import os
-import pathlib
-from typing import Optional, Union
+from typing import Optional
 
 import numpy as np
 from PIL import Image
-
-from rrl_pipeline import run_directory
 
 _MAX_BYTES = 2_000_000
 # GIF players slow down whatever claims to be faster than 50 images a second.
@@ -16,27 +12,20 @@ _MIN_MILLISECONDS = 20
 _NUM_COLOURS = 64
 
 
-def write_gif(
-    path: Union[str, os.PathLike], frames: np.ndarray, fps: float
-) -> None:
-  """Writes an endlessly looping GIF of at most 2 MB, whole or not at all.
+def encode_gif(
+    frames: np.ndarray, fps: float, max_bytes: int = _MAX_BYTES
+) -> bytes:
+  """Returns an endlessly looping GIF; the same input gives the same bytes.
 
   Args:
-    path: of the file.
     frames: [N, H, W] or [N, H, W, 3] uint8, N at least 1.
-    fps: frames per second of play. If the file would grow too big, only every
+    fps: frames per second of play. If the GIF would grow too big, only every
       second (fourth, …) frame is kept and shown longer: the speed stays.
+    max_bytes: how big it may be, unless a single frame is bigger.
 
   Raises:
     ValueError: frames of another shape or dtype, or a bad `fps`.
   """
-  run_directory.write_bytes(pathlib.Path(path), encode_gif(frames, fps))
-
-
-def encode_gif(
-    frames: np.ndarray, fps: float, max_bytes: int = _MAX_BYTES
-) -> bytes:
-  """Returns what `write_gif` writes; the same input gives the same bytes."""
   frames = np.asarray(frames)
   grey = frames.ndim == 3
   colour = frames.ndim == 4 and frames.shape[-1] == 3

@@ -4,15 +4,13 @@ Pictures are inlined, there are no scripts and no external resources, so that
 the file can be mailed, archived and printed.
 """
 
-import base64
-import dataclasses
 import json
 from typing import Any, Mapping, Optional, Sequence
 
-import jinja2
-
 from rrl_pipeline.reports import formats
+from rrl_pipeline.reports import pictures as pictures_lib
 from rrl_pipeline.reports import summary as summary_lib
+from rrl_pipeline.reports import templates
 
 _TEMPLATE = 'report.html.jinja'
 _AGENTS = {'student': 'Student', 'tabula_rasa': 'Tabula rasa (from scratch)'}
@@ -24,28 +22,9 @@ _METRICS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Picture:
-  """A picture of the report.
-
-  Attributes:
-    name: of its file, without extension.
-    title: heading.
-    png: the picture.
-    description: what it shows, for those who cannot see it.
-    caption: how to read it.
-  """
-
-  name: str
-  title: str
-  png: bytes
-  description: str
-  caption: str
-
-
 def render(
     summary: Mapping[str, Any],
-    pictures: Sequence[Picture],
+    pictures: Sequence[pictures_lib.Picture],
     gif: Optional[bytes] = None,
     still: Optional[bytes] = None,
 ) -> str:
@@ -58,32 +37,24 @@ def render(
     still: PNG of one of its images, for readers who want no motion and for
       paper; needed with `gif`.
   """
-  environment = jinja2.Environment(
-      loader=jinja2.PackageLoader('rrl_pipeline.reports', '.'),
-      autoescape=True,
-      undefined=jinja2.StrictUndefined,
-      trim_blocks=True,
-      lstrip_blocks=True,
-  )
-  environment.filters.update({
-      'score': _or_dash(formats.score),
-      'points': _or_dash(formats.points),
-      'episode_return': formats.episode_return,
-      'count': formats.count,
-      'seconds': formats.seconds,
-      'size': formats.size,
-      'base64': lambda data: base64.b64encode(data).decode('ascii'),
-      'json': lambda value: json.dumps(value, ensure_ascii=False),
-  })
-  return environment.get_template(_TEMPLATE).render(
-      summary=summary,
-      pictures=pictures,
-      gif=gif,
-      still=still,
-      agents=_AGENTS,
-      metrics=_METRICS,
-      bars=_bars(summary),
-      settings=summary_lib.flatten(summary['configuration']),
+  return templates.render(
+      _TEMPLATE,
+      {
+          'summary': summary,
+          'pictures': pictures,
+          'gif': gif,
+          'still': still,
+          'agents': _AGENTS,
+          'metrics': _METRICS,
+          'bars': _bars(summary),
+          'settings': summary_lib.flatten(summary['configuration']),
+      },
+      {
+          'score': _or_dash(formats.score),
+          'points': _or_dash(formats.points),
+          'episode_return': formats.episode_return,
+          'json': lambda value: json.dumps(value, ensure_ascii=False),
+      },
   )
 
 

@@ -4,6 +4,7 @@ from typing import Any, Mapping, Optional
 
 from rrl_pipeline.reports import claims
 from rrl_pipeline.reports import formats
+from rrl_pipeline.reports import inheritance
 
 # Below this many episodes the mean return of a single evaluation is coarse.
 _FEW_EPISODES = 10
@@ -72,6 +73,8 @@ def _one_game(summary: Mapping[str, Any]) -> Optional[str]:
 def _control(summary: Mapping[str, Any]) -> Optional[str]:
   student, control = summary['student'], summary['tabula_rasa']
   if control is None:
+    if inheritance.is_from_scratch(summary['configuration']):
+      return None
     return (
         'No control was run: without an agent trained from scratch for the same'
         ' number of frames the figures do not show what reincarnation brought.'

@@ -47,6 +47,15 @@ AGREEMENT = (
         upper=1,
     ),
 )
+DIAGNOSTICS = (
+    Series('action_gap', 'action gap', lower=0),
+    Series(
+        'gradient_cosine',
+        'cosine of TD and\ndistillation gradient',
+        lower=-1,
+        upper=1,
+    ),
+)
 LOSSES = (
     Series('td_loss', 'TD loss', logarithmic=True),
     Series('distillation_loss', 'distillation\nloss (KL)', logarithmic=True),

@@ -19,6 +19,7 @@ from rrl_pipeline.reports import formats
 from rrl_pipeline.reports import gif
 from rrl_pipeline.reports import html
 from rrl_pipeline.reports import metric_figures
+from rrl_pipeline.reports import pictures as pictures_lib
 from rrl_pipeline.reports import runs as runs_lib
 from rrl_pipeline.reports import summary as summary_lib
 from rrl_pipeline.reports import timeline
@@ -37,7 +38,7 @@ class Report:
 
   summary: Mapping[str, Any]
   html: str
-  pictures: Sequence[html.Picture]
+  pictures: Sequence[pictures_lib.Picture]
   film: Optional[bytes]
 
 
@@ -71,14 +72,7 @@ def write_report(report: Report, directory: Union[str, os.PathLike]) -> None:
       created if need be. Figures of an earlier report are removed.
   """
   directory = pathlib.Path(directory)
-  folder = directory / 'figures'
-  folder.mkdir(parents=True, exist_ok=True)
-  names = {f'{picture.name}.png' for picture in report.pictures}
-  for old in folder.glob('*.png'):
-    if old.name not in names:
-      old.unlink()
-  for picture in report.pictures:
-    run_directory.write_bytes(folder / f'{picture.name}.png', picture.png)
+  pictures_lib.write(report.pictures, directory / 'figures')
   film = directory / 'student.gif'
   if report.film is None:
     film.unlink(missing_ok=True)
@@ -96,7 +90,8 @@ def _film(
   """Returns the GIF and one of its images as PNG."""
   if run.course is not None:
     frames = balloon_flight.film_frames(run.course)
-    return balloon_flight.film(run.course), gif.encode_still(frames[-1])
+    film = gif.encode_gif(frames, balloon_flight.FILM_FPS)
+    return film, gif.encode_still(frames[-1])
   film = run.play is not None and film_lib.make(
       run.play, run.frame_skip, seconds
   )
@@ -109,7 +104,7 @@ def _film(
 
 def _pictures(
     runs: Sequence[runs_lib.Run], summary: Mapping[str, Any], resamples: int
-) -> Sequence[html.Picture]:
+) -> Sequence[pictures_lib.Picture]:
   pictures = []
   for game in summary['games']:
     game_runs = [run for run in runs if run.game == game]
@@ -118,7 +113,7 @@ def _pictures(
   intervals = figures.intervals(summary['aggregates'])
   if intervals is not None:
     pictures.append(
-        html.Picture(
+        pictures_lib.Picture(
             name='aggregates',
             title='Aggregates over runs',
             png=intervals,
@@ -137,14 +132,14 @@ def _pictures(
 
 def _flight_pictures(
     runs: Sequence[runs_lib.Run], resamples: int
-) -> Sequence[html.Picture]:
+) -> Sequence[pictures_lib.Picture]:
   """Of the first run that flew balloons."""
   for run in runs:
     if run.course is not None:
       comparison = balloon_scores.compare(run.flights, resamples)
       return (
           balloon_scores.picture(comparison),
-          html.Picture(
+          pictures_lib.Picture(
               name='flight',
               title='A flight of the student',
               png=balloon_flight.picture(run.course),
@@ -157,7 +152,7 @@ def _flight_pictures(
 
 def _game_pictures(
     game: str, runs: Sequence[runs_lib.Run], summary: Mapping[str, Any]
-) -> Sequence[html.Picture]:
+) -> Sequence[pictures_lib.Picture]:
   random = summary['random']['per_game'][game]
   scales = [scores.Scale(random, run.teacher.mean_return) for run in runs]
   if len(runs) == 1:
@@ -170,7 +165,7 @@ def _game_pictures(
         ' offline evaluation.'
     )
   pictures = [
-      html.Picture(
+      pictures_lib.Picture(
           name=f'learning_curves_{game}',
           title=f'Return while learning ({game})',
           png=figures.learning_curves(runs, scales),
@@ -194,6 +189,14 @@ def _game_pictures(
           ' action, as long as the teacher is run.',
       ),
       (
+          'diagnostics',
+          'Action gap and gradients',
+          metric_figures.DIAGNOSTICS,
+          'Action gap: by how much the value of the greedy action exceeds the'
+          ' next one. Cosine: below 0 the rewards and the teacher pull the'
+          ' weights apart.',
+      ),
+      (
           'losses',
           'Losses',
           metric_figures.LOSSES,
@@ -205,7 +208,7 @@ def _game_pictures(
     png = metric_figures.curves(runs, series)
     if png is not None:
       pictures.append(
-          html.Picture(
+          pictures_lib.Picture(
               name=f'{name}_{game}',
               title=f'{title} ({game})',
               png=png,

@@ -18,7 +18,6 @@ from rrl_pipeline.rlds import stored_episodes
 
 INFO_FILE = 'dataset_info.json'
 FEATURES_FILE = 'features.json'
-METADATA_FILE = 'metadata.json'
 # What the conversion wrote about itself into the metadata.
 _CONVERSION = 'conversion'
 _MAX_SUGGESTIONS = 5

@@ -14,6 +14,7 @@ import zlib
 import numpy as np
 import tensorflow_datasets as tfds
 
+from rrl_pipeline.replay import stacks
 from rrl_pipeline.rlds import png_decoding
 from rrl_pipeline.rlds import schema
 
@@ -27,7 +28,7 @@ _DTYPES = (
 
 def is_frame(shape: tuple[int, ...], dtype: str) -> bool:
   """Whether observations of this shape and dtype are frames."""
-  return len(shape) == 2 and dtype == _FRAME_DTYPE
+  return stacks.is_image(shape) and dtype == _FRAME_DTYPE
 
 
 def _is_frame_with_channel(shape: tuple[int, ...], dtype: str) -> bool:

@@ -5,11 +5,6 @@ from typing import Iterator
 import numpy as np
 
 
-def is_stacked(shape: tuple[int, ...]) -> bool:
-  """Whether an agent sees stacks of such observations; see `replay.stacks`."""
-  return len(shape) == 2
-
-
 def stacks(
     frames: Iterator[np.ndarray], stack_size: int
 ) -> Iterator[np.ndarray]:

@@ -12,14 +12,14 @@ from rrl_pipeline.teachers import dopamine_network
 from rrl_pipeline.teachers import foreign_teacher
 
 FORMAT = 'dopamine_jax'
-_NAME = re.compile(r'ckpt\.(\d+)')
+_NAME = re.compile(r'ckpt\.(?P<number>\d+)')
 _WEIGHTS = 'online_params'
 
 
 def matches(path: pathlib.Path) -> bool:
   """Whether a path is a checkpoint, or a folder that has some."""
   if path.is_dir():
-    return bool(_numbers(foreign_teacher.checkpoint_folder(path)))
+    return bool(foreign_teacher.numbers(path, _NAME))
   return path.is_file() and bool(_NAME.fullmatch(path.name))
 
 
@@ -31,11 +31,9 @@ def read(question: foreign_teacher.Question) -> foreign_teacher.ForeignTeacher:
   """
   path, findings = question.path, []
   if path.is_dir():
-    folder = foreign_teacher.checkpoint_folder(path)
-    numbers = _numbers(folder)
-    if not numbers:
-      raise ValueError(f'{folder} holds no file ckpt.N of Dopamine.')
-    number, finding = foreign_teacher.newest_complete(folder, numbers)
+    folder, number, finding = foreign_teacher.newest_checkpoint(
+        path, _NAME, 'file ckpt.N'
+    )
     findings.append(finding)
     path = folder / f'ckpt.{number}'
   content = array_pickle.load(path.read_bytes(), str(path))
@@ -59,8 +57,3 @@ def read(question: foreign_teacher.Question) -> foreign_teacher.ForeignTeacher:
       actor_steps=steps if isinstance(steps, int) else None,
       findings=(*findings, *recognised),
   )
-
-
-def _numbers(folder: pathlib.Path) -> list[int]:
-  matches_ = (_NAME.fullmatch(path.name) for path in folder.iterdir())
-  return [int(match[1]) for match in matches_ if match]

@@ -10,7 +10,6 @@ from typing import NamedTuple, Optional, Sequence
 import numpy as np
 
 NATURE, IMPALA = 'nature', 'impala'
-TORSOS = (NATURE, IMPALA)
 DQN, C51, QUANTILE, IQN = 'dqn', 'c51', 'quantile', 'iqn'
 ALGORITHMS = (DQN, C51, QUANTILE, IQN)
 

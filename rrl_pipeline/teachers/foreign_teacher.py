@@ -4,7 +4,8 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-from typing import Any, Optional, Sequence
+import re
+from typing import Any, Optional
 
 from rrl_pipeline.teachers import foreign_network
 
@@ -82,31 +83,49 @@ def sha256(path: str | os.PathLike) -> str:
   return digest.hexdigest()
 
 
-def checkpoint_folder(path: pathlib.Path) -> pathlib.Path:
-  """The folder of Dopamine's checkpoints: this one, or that of an agent."""
-  inner = path / 'checkpoints'
-  return inner if inner.is_dir() else path
+def numbers(path: pathlib.Path, name: re.Pattern[str]) -> list[int]:
+  """Numbers of an agent's checkpoints of Dopamine, ascending.
+
+  Args:
+    path: of a folder.
+    name: of their files; its group 'number' is the number.
+  """
+  matches = (name.fullmatch(file.name) for file in _folder(path).iterdir())
+  return sorted({int(match['number']) for match in matches if match})
 
 
-def newest_complete(
-    folder: pathlib.Path, numbers: Sequence[int]
-) -> tuple[int, str]:
-  """The newest of these checkpoints that its sentinel says is complete.
+def newest_checkpoint(
+    path: pathlib.Path, name: re.Pattern[str], expected: str
+) -> tuple[pathlib.Path, int, str]:
+  """The newest checkpoint of Dopamine that its sentinel says is complete.
+
+  Args:
+    path: of a folder.
+    name: as for `numbers`.
+    expected: what such files are called in a message.
 
   Returns:
-    Its number, and why it was chosen.
+    Its folder, its number, and why it was chosen.
 
   Raises:
-    ValueError: if none is complete.
+    ValueError: if there is none, or none that is complete.
   """
-  complete = [
-      n for n in numbers if (folder / f'{_SENTINEL}{n}').exists()
-  ]
+  folder, found = _folder(path), numbers(path, name)
+  if not found:
+    raise ValueError(f'{folder} holds no {expected} of Dopamine.')
+  complete = [n for n in found if (folder / f'{_SENTINEL}{n}').exists()]
   if not complete:
     raise ValueError(
         f'No checkpoint in {folder} is complete: Dopamine writes'
-        f' {_SENTINEL}N last, and there is none for {sorted(numbers)}. Give the'
-        ' file itself if you want it nevertheless.'
+        f' {_SENTINEL}N last, and there is none for {found}. Give the file'
+        ' itself if you want it nevertheless.'
     )
-  number = max(complete)
-  return number, f'checkpoint {number}, the newest complete one in its folder'
+  number = complete[-1]
+  finding = f'checkpoint {number}, the newest complete one in its folder'
+  return folder, number, finding
+
+
+def _folder(path: pathlib.Path) -> pathlib.Path:
+  """The folder of Dopamine's checkpoints: this one, or that of an agent."""
+  inner = path / 'checkpoints'
+  return inner if inner.is_dir() else path

@@ -19,7 +19,7 @@ from rrl_pipeline.teachers import foreign_network
 from rrl_pipeline.teachers import foreign_teacher
 
 FORMAT = 'dopamine_tf'
-_NAME = re.compile(r'(?P<prefix>tf_ckpt-(?P<number>\d+))(\.index|\.data-.*)?')
+_NAME = re.compile(r'tf_ckpt-(?P<number>\d+)(\.index|\.data-.*)?')
 _VARIABLE = re.compile(
     r'Online/(?P<kind>Conv|dense|fully_connected)(_(?P<number>\d+))?'
     r'/(?P<part>kernel|weights|bias|biases)'
@@ -30,7 +30,7 @@ _PARTS = {'weights': 'kernel', 'biases': 'bias'}
 def matches(path: pathlib.Path) -> bool:
   """Whether a path is a checkpoint, or a folder that has some."""
   if path.is_dir():
-    return bool(_numbers(foreign_teacher.checkpoint_folder(path)))
+    return bool(foreign_teacher.numbers(path, _NAME))
   return bool(_NAME.fullmatch(path.name))
 
 
@@ -42,11 +42,9 @@ def read(question: foreign_teacher.Question) -> foreign_teacher.ForeignTeacher:
   """
   path, findings = question.path, []
   if path.is_dir():
-    folder = foreign_teacher.checkpoint_folder(path)
-    numbers = _numbers(folder)
-    if not numbers:
-      raise ValueError(f'{folder} holds no files tf_ckpt-N of Dopamine.')
-    number, finding = foreign_teacher.newest_complete(folder, numbers)
+    folder, number, finding = foreign_teacher.newest_checkpoint(
+        path, _NAME, 'files tf_ckpt-N'
+    )
     findings.append(finding)
   else:
     match = _NAME.fullmatch(path.name)
@@ -129,8 +127,3 @@ def _training_steps(path: pathlib.Path) -> Optional[int]:
   content = array_pickle.load(path.read_bytes(), str(path))
   steps = content.get('training_steps') if isinstance(content, dict) else None
   return steps if isinstance(steps, int) else None
-
-
-def _numbers(folder: pathlib.Path) -> list[int]:
-  matches_ = (_NAME.fullmatch(path.name) for path in folder.iterdir())
-  return sorted({int(match['number']) for match in matches_ if match})

@@ -188,6 +188,8 @@ def _write_metrics(root: pathlib.Path) -> None:
           'distillation_weight': 3.0,
           'learning_rate': 1e-4,
           'teacher_agreement': step / 200,
+          'action_gap': step / 100,
+          'gradient_cosine': -0.5,
       }
       for step in range(10, 101, 10)
   ]
@@ -202,6 +204,7 @@ def _write_metrics(root: pathlib.Path) -> None:
           'td_loss': 1 / step,
           'distillation_loss': 0.5,
           'teacher_agreement': 0.75,
+          'action_gap': 1.0,
           'actor_steps': frames // 4,
           'frames': frames,
           'distillation_weight': weight,

@@ -47,7 +47,9 @@ def collect(
   """
   seed_of_play = seeding.derive(seed, 'collect')
   with contextlib.closing(
-      _open_log(directory, environment_config, config, teacher, seed)
+      _open_log(
+          directory, environment_config, config, teacher, seed, seed_of_play
+      )
   ) as log, progress_lib.progress(
       config.num_steps, log.steps, 'collecting', 'steps'
   ) as progress:
@@ -73,6 +75,7 @@ def _open_log(
     config: config_lib.CollectConfig,
     teacher: bundle.BundleTeacher,
     seed: int,
+    seed_of_play: int,
 ) -> collection_logs.CollectionLog:
   """The log that suits the environment."""
   interface = factory.interface(environment_config)
@@ -98,7 +101,7 @@ def _open_log(
   return collection_logs.RecordingLog(
       directory,
       interface,
-      seeding.derive(seed, 'collect'),
+      seed_of_play,
       {**metadata, 'agent': _AGENT},
   )
 

@@ -215,8 +215,8 @@ class TeacherConfig:
 
   Attributes:
     bundle: folder of a teacher bundle, or the name of one that comes with this
-      package, such as 'pong_dqn'; empty to train one by DQN with the settings
-      below.
+      package or with one that it needs, such as 'pong_dqn' or 'perciatelli44';
+      empty to train one by DQN with the settings below.
     initial_bundle: the bundle whose network a teacher that is trained here
       begins with, as if it went on learning (the paper's *fine-tuning*, section
       4.1); replay and optimiser begin empty. Empty to train from scratch.

@@ -239,26 +239,6 @@ def test_the_target_follows_at_every_third_step_only():
   assert equal()
 
 
-def test_gradients_leave_the_target_alone():
-  learner = _learner()
-  before = [v.numpy() for v in learner.state['target_network'].variables]
-  learner.step(_batch(0), 1.0, 1e-2)
-  for variable, value in zip(learner.state['target_network'].variables, before):
-    np.testing.assert_array_equal(variable, value)
-
-
-def test_the_target_bootstraps_not_the_online_network():
-  learner = _learner()
-  for variable in learner.state['target_network'].variables:
-    variable.assign(tf.zeros_like(variable))
-  batch = _batch(0)
-  q = learner.network(batch.observation).numpy()
-  errors = batch.reward - q[np.arange(_BATCH), batch.action]
-  expected = np.where(np.abs(errors) <= 1, errors**2 / 2, np.abs(errors) - 0.5)
-  metrics = learner.step(batch, 0.0, 1e-2)
-  assert float(metrics.td_loss) == pytest.approx(expected.mean(), rel=1e-5)
-
-
 def _weights_after(seed: int, batches: int) -> list[np.ndarray]:
   learner = builder.make_learner(
       network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),

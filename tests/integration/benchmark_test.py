@@ -13,14 +13,10 @@ import time
 
 import pytest
 
-from rrl_pipeline.agents import algorithm_config
-from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import atari
-from rrl_pipeline.environments import config as environment_config
-from rrl_pipeline.environments import factory
 from rrl_pipeline.environments import minatar
 from rrl_pipeline.networks import config as network_config
-from rrl_pipeline.teachers import bundle
+from rrl_pipeline.testing import teachers
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _ATARI = (
@@ -51,39 +47,13 @@ _SETTINGS = (
 )
 
 
-def _export_teacher(directory, config, network):
-  """Writes a bundle of untrained weights that claims a score above random."""
-  interface = factory.interface(config)
-  bundle.export(
-      directory,
-      builder.make_network(
-          network,
-          algorithm_config.DqnConfig(),
-          interface.observation_shape,
-          interface.observation_dtype.name,
-          interface.num_actions,
-          seed=3,
-      ),
-      bundle.Description(
-          kind='q_values',
-          observation_shape=interface.observation_shape,
-          action_meanings=interface.action_meanings,
-          environment=environment_config.to_json(config),
-          score={'mean_return': 5.0, 'std_return': 1.0, 'num_episodes': 1},
-          lineage={'command': 'none', 'teacher': None},
-      ),
-  )
-
-
 @pytest.fixture(name='teacher', scope='module')
 def fixture_teacher(tmp_path_factory):
-  teachers = tmp_path_factory.mktemp('teachers')
-  _export_teacher(
-      teachers / 'Breakout',
-      atari.AtariConfig(game='Breakout'),
-      network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
+  directory = tmp_path_factory.mktemp('teachers')
+  teachers.export(
+      directory / 'Breakout', atari.AtariConfig(game='Breakout')
   )
-  return teachers / '{game}'
+  return directory / '{game}'
 
 
 def _command(directory, teacher, *more):
@@ -136,13 +106,31 @@ def _times(directory):
   }
 
 
-def test_killed_benchmark_goes_on_and_ends_with_a_report(teacher, tmp_path):
+def test_killed_benchmark_goes_on_past_a_failing_run_to_the_report(
+    teacher, tmp_path
+):
   qdagger = tmp_path / 'cells/qdagger/Breakout/seed0'
+  tabula_rasa = tmp_path / 'cells/tabula_rasa/Breakout/seed0'
+  # Settings of a cell that cannot be read.
+  tabula_rasa.mkdir(parents=True)
+  (tabula_rasa / 'config.json').write_text('{}')
   _kill_when(_command(tmp_path, teacher), qdagger / 'offline' / 'DONE.json')
   before = _times(tmp_path)
   assert tmp_path / 'tasks/Breakout/dataset/DONE.json' in before
   assert qdagger / 'evaluate' / 'DONE.json' not in before
 
+  result = _run(tmp_path, teacher)
+  assert result.returncode == 1
+  assert 'tabula_rasa/Breakout/seed0 failed: ValueError' in result.stdout
+  assert 'config.json cannot be used' in result.stdout
+  assert '1 of 3 runs are not done' in result.stderr
+  assert 'Traceback' not in result.stderr
+  report = json.loads((tmp_path / 'report' / 'report.json').read_text())
+  assert list(report['aggregates']) == ['qdagger']
+  assert report['unfinished'][0]['method'] == 'tabula_rasa'
+  assert qdagger / 'evaluate' / 'DONE.json' in _times(tmp_path)
+
+  (tabula_rasa / 'config.json').unlink()
   result = _run(tmp_path, teacher)
   assert result.returncode == 0, result.stdout + result.stderr
   after = _times(tmp_path)
@@ -152,7 +140,7 @@ def test_killed_benchmark_goes_on_and_ends_with_a_report(teacher, tmp_path):
   assert not report['unfinished']
   assert sorted(report['aggregates']) == ['qdagger', 'tabula_rasa']
   # Teacher and data are those of the task; what learns alone has neither.
-  for cell in (qdagger, tmp_path / 'cells/tabula_rasa/Breakout/seed0'):
+  for cell in (qdagger, tabula_rasa):
     config = json.loads((cell / 'config.json').read_text())
     assert config['dataset']['path'].startswith(str(tmp_path / 'tasks'))
   frames = {m: c['student']['frames'] for m, c in report['compute'].items()}
@@ -160,30 +148,13 @@ def test_killed_benchmark_goes_on_and_ends_with_a_report(teacher, tmp_path):
       4 * 200, abs=4 * 40
   )
   assert report['compute']['tabula_rasa']['student']['learner_steps'] < 300
-  assert not (tmp_path / 'cells/tabula_rasa/Breakout/seed0/offline'
-              / 'evaluations.jsonl').exists()
+  assert not (tabula_rasa / 'offline' / 'evaluations.jsonl').exists()
 
   again = _run(tmp_path, teacher)
   assert again.returncode == 0, again.stderr
   assert '3 of 3 runs are done' in again.stdout
   assert _times(tmp_path) == after
   assert json.loads((tmp_path / 'report' / 'report.json').read_text()) == report
-
-
-def test_failing_run_does_not_stop_the_others(teacher, tmp_path):
-  # Settings of a cell that cannot be read.
-  cell = tmp_path / 'cells/qdagger/Breakout/seed0'
-  cell.mkdir(parents=True)
-  (cell / 'config.json').write_text('{}')
-  result = _run(tmp_path, teacher)
-  assert result.returncode == 1
-  assert 'qdagger/Breakout/seed0 failed: ValueError' in result.stdout
-  assert 'config.json cannot be used' in result.stdout
-  assert '1 of 3 runs are not done' in result.stderr
-  assert 'Traceback' not in result.stderr
-  report = json.loads((tmp_path / 'report' / 'report.json').read_text())
-  assert list(report['aggregates']) == ['tabula_rasa']
-  assert report['unfinished'][0]['method'] == 'qdagger'
 
 
 def test_dry_run_writes_nothing(teacher, tmp_path):
@@ -197,7 +168,7 @@ def test_dry_run_writes_nothing(teacher, tmp_path):
 
 def test_minatar_runs_from_a_teacher_to_the_report(tmp_path):
   pytest.importorskip('minatar', reason='needs the extra minatar')
-  _export_teacher(
+  teachers.export(
       tmp_path / 'teacher',
       minatar.MinAtarConfig(game='Breakout'),
       network_config.MinatarConfig(),

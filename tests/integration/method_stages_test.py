@@ -8,29 +8,22 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rrl_pipeline import types
-from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import losses
 from rrl_pipeline.agents import methods
 from rrl_pipeline.environments import atari
-from rrl_pipeline.environments import config as environment_config
-from rrl_pipeline.environments import factory
-from rrl_pipeline.logs import reader
 from rrl_pipeline.networks import config as network_config
-from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.teachers import bundle
+from rrl_pipeline.testing import random_play
+from rrl_pipeline.testing import teachers
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import metric_log
-from rrl_pipeline.training import rollouts
 from rrl_pipeline.training import students
-import tensorflow_datasets as tfds
 
 _ENVIRONMENT = atari.AtariConfig(max_episode_steps=20)
-_NETWORK = network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8)
 _TASK = students.Task(
     environment=_ENVIRONMENT,
-    network=_NETWORK,
+    network=teachers.SMALL_NETWORK,
     evaluation=config_lib.EvaluationConfig(
         num_episodes=1, num_final_episodes=1, num_parallel=1
     ),
@@ -55,55 +48,12 @@ def _agent(name):
   )
 
 
-def _export_teacher(directory, kind='q_values', mean_return=10.0):
-  interface = factory.interface(_ENVIRONMENT)
-  bundle.export(
-      directory / 'bundle',
-      builder.make_network(
-          _NETWORK, methods.METHODS['qdagger'].agent.algorithm, (84, 84, 4),
-          'uint8', interface.num_actions, seed=9,
-      ),
-      bundle.Description(
-          kind=kind,
-          observation_shape=(84, 84, 4),
-          action_meanings=interface.action_meanings,
-          environment=environment_config.to_json(_ENVIRONMENT),
-          score={'mean_return': mean_return},
-          lineage={'command': 'made for a test', 'network': {'channels': 2}},
-      ),
-  )
-  return directory
-
-
 @pytest.fixture(scope='module', name='run')
 def fixture_run(tmp_path_factory):
   """A directory with a teacher and a dataset of two episodes."""
   run = tmp_path_factory.mktemp('run')
-  _export_teacher(run / 'teacher')
-  encoder = png.PngEncoder(schema.ATARI_FRAME_SHAPE, png.ZLIB)
-  records = []
-  for episode in rollouts.play(
-      _ENVIRONMENT, lambda o: np.zeros(len(o), int), range(2), 1,
-      lambda _: 1.0, 2, keep_frames=True,
-  ):
-    length = len(episode.actions)
-    logged = schema.EncodedEpisode(
-        span=reader.EpisodeSpan(
-            0, episode.number, 0, length, 3, types.EpisodeEnd.TRUNCATED, True
-        ),
-        frames=[encoder.encode(frame) for frame in episode.frames[:length]],
-        actions=episode.actions,
-        rewards=np.clip(episode.rewards, -1, 1),
-        checksums=np.zeros(length, np.uint32),
-        is_blank=np.zeros(length, bool),
-        content_sha256='',
-    )
-    records.append(schema.to_record(logged, str(episode.number), encoder.blank))
-  tfds.dataset_builders.store_as_tfds_dataset(
-      name=schema.ATARI_DATASET, version='1.0.0', data_dir=run,
-      features=schema.atari_features(), disable_shuffling=True,
-      split_datasets={'train': list(enumerate(records))},
-  )
+  teachers.export(run / 'teacher' / 'bundle', _ENVIRONMENT, mean_return=10.0)
+  random_play.write_dataset(run, _ENVIRONMENT, 2)
   return run
 
 
@@ -220,7 +170,7 @@ def test_fine_tuning_goes_on_with_the_teachers_network_and_data(run, tmp_path):
   assert rows[0]['actor_steps'] == 4
   assert _rates(rows) == [pytest.approx(1e-5)]
   lineage = bundle.read_description(tmp_path / 'student' / 'bundle').lineage
-  assert lineage['teacher']['score'] == {'mean_return': 10.0}
+  assert lineage['teacher']['score']['mean_return'] == 10.0
 
 
 def test_a_teacher_of_another_build_cannot_be_reloaded(run, tmp_path):
@@ -229,7 +179,7 @@ def test_a_teacher_of_another_build_cannot_be_reloaded(run, tmp_path):
       network=network_config.NatureConfig(channels=(2, 2, 3), hidden_units=8),
   )
   with pytest.raises(
-      ValueError, match="'student' begins with .* --set network.*'channels': 2"
+      ValueError, match="'student' begins with .* --set network.*'channels': .2, 2, 2"
   ):
     students.train_online(
         tmp_path, students.STUDENT, task, _agent('fine_tuning'), _ONLINE, None,
@@ -276,7 +226,7 @@ def test_data_that_is_needed_must_be_there(run, tmp_path):
 )
 def test_the_bundle_says_how_its_values_are_read(kind, loss, tmp_path):
   teacher = bundle.read(
-      _export_teacher(tmp_path, kind=kind) / 'bundle'
+      teachers.export(tmp_path / 'bundle', _ENVIRONMENT, kind=kind)
   )
   learner = students._make_learner(
       _TASK, students.STUDENT, _agent('qdagger'), teacher
@@ -287,7 +237,8 @@ def test_the_bundle_says_how_its_values_are_read(kind, loss, tmp_path):
 def test_a_teacher_no_better_than_random_is_refused_before_any_update(
     run, tmp_path
 ):
-  weak = _export_teacher(tmp_path / 'teacher', mean_return=-20.7)
+  weak = tmp_path / 'teacher'
+  teachers.export(weak / 'bundle', _ENVIRONMENT, mean_return=-20.7)
   with pytest.raises(ValueError, match='not above random'):
     students.train_offline(
         tmp_path / 'offline', _TASK, _agent('qdagger'), _OFFLINE,

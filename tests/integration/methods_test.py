@@ -20,12 +20,12 @@ from rrl_pipeline.environments import atari
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.replay import frame_store
 from rrl_pipeline.testing import interruptions
+from rrl_pipeline.testing import random_play
 from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import metric_log
 from rrl_pipeline.training import online
-from rrl_pipeline.training import rollouts
 from rrl_pipeline.training import seeding
 from rrl_pipeline.training import teacher_data
 
@@ -83,25 +83,12 @@ class _Teacher:
 @pytest.fixture(scope='module', name='episodes')
 def fixture_episodes():
   """Two episodes of random play, as the rows of a dataset."""
-  found = []
-  for episode in rollouts.play(
-      _ENVIRONMENT, lambda o: np.zeros(len(o), int), range(_LOGGED_EPISODES), 1,
-      lambda _: 1.0, 2, keep_frames=True,
-  ):
-    numbers = np.arange(len(episode.frames))
-    found.append(
-        frame_store.Rows(
-            observation=episode.frames,
-            action=np.append(episode.actions, 0).astype(np.int32),
-            reward=np.append(episode.rewards, 0).astype(np.float32),
-            is_first=numbers == 0,
-            is_last=numbers == len(episode.actions),
-            is_terminal=np.zeros(len(numbers), bool),
-            is_padded=np.ones(len(numbers), bool),
-            teacher_values=np.zeros((len(numbers), _NUM_ACTIONS), np.float32),
-        )
-    )
-  return found
+  return [
+      random_play.rows(
+          episode, np.zeros((len(episode.frames), _NUM_ACTIONS), np.float32)
+      )
+      for episode in random_play.episodes(_ENVIRONMENT, _LOGGED_EPISODES)
+  ]
 
 
 class _Source:

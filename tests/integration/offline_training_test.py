@@ -12,12 +12,12 @@ from rrl_pipeline.environments import atari
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.replay import frame_store
 from rrl_pipeline.testing import interruptions
+from rrl_pipeline.testing import random_play
 from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import metric_log
 from rrl_pipeline.training import offline
-from rrl_pipeline.training import rollouts
 from rrl_pipeline.training import seeding
 
 _ENVIRONMENT = atari.AtariConfig(frame_size=40, max_episode_steps=30)
@@ -39,25 +39,10 @@ def fixture_store():
   """Three episodes of random play, with random values of a teacher."""
   store = frame_store.FrameStore(3 * 31, (40, 40), _NUM_ACTIONS, 4)
   generator = np.random.default_rng(0)
-  for episode in rollouts.play(
-      _ENVIRONMENT, lambda o: np.zeros(len(o), int), range(3), 1,
-      lambda _: 1.0, 3, keep_frames=True,
-  ):
-    numbers = np.arange(len(episode.frames))
-    store.extend(
-        frame_store.Rows(
-            observation=episode.frames,
-            action=np.append(episode.actions, 0).astype(np.int32),
-            reward=np.append(episode.rewards, 0).astype(np.float32),
-            is_first=numbers == 0,
-            is_last=numbers == len(episode.actions),
-            is_terminal=np.zeros(len(numbers), bool),
-            is_padded=np.ones(len(numbers), bool),
-            teacher_values=generator.normal(
-                0, 0.2, (len(numbers), _NUM_ACTIONS)
-            ).astype(np.float32),
-        )
-    )
+  for episode in random_play.episodes(_ENVIRONMENT, 3):
+    shape = (len(episode.frames), _NUM_ACTIONS)
+    values = generator.normal(0, 0.2, shape).astype(np.float32)
+    store.extend(random_play.rows(episode, values))
   assert store.num_added == 93
   return store
 

@@ -15,13 +15,11 @@ import time
 import numpy as np
 import pytest
 
-from rrl_pipeline.agents import algorithm_config
-from rrl_pipeline.agents import builder
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import config as environment_config
 from rrl_pipeline.environments import factory
-from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.teachers import bundle
+from rrl_pipeline.testing import teachers
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _SETTINGS = (
@@ -54,30 +52,9 @@ _SETTINGS = (
 @pytest.fixture(name='teacher', scope='module')
 def _teacher(tmp_path_factory):
   """A bundle of untrained weights that claims a score above random."""
-  config = atari.AtariConfig()
-  environment = factory.make(config, 0)
-  network = builder.make_network(
-      network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
-      algorithm_config.DqnConfig(),
-      (84, 84, 4),
-      'uint8',
-      environment.action_spec().num_values,
-      seed=3,
+  return teachers.export(
+      tmp_path_factory.mktemp('teacher') / 'bundle', atari.AtariConfig()
   )
-  directory = tmp_path_factory.mktemp('teacher') / 'bundle'
-  bundle.export(
-      directory,
-      network,
-      bundle.Description(
-          kind='q_values',
-          observation_shape=(84, 84, 4),
-          action_meanings=environment.action_meanings,
-          environment=environment_config.to_json(config),
-          score={'mean_return': 5.0, 'std_return': 1.0, 'num_episodes': 1},
-          lineage={'command': 'none', 'teacher': None},
-      ),
-  )
-  return directory
 
 
 def _command(run_dir, teacher, stage):
@@ -103,10 +80,10 @@ def _run(run_dir, teacher, stage):
   )
 
 
-def _kill_when(run_dir, teacher, stage, pattern):
-  """Starts a stage and kills it as soon as a file of this pattern exists."""
+def _kill_when(run_dir, teacher, pattern):
+  """Starts all stages; kills them as soon as a file of this pattern exists."""
   process = subprocess.Popen(
-      _command(run_dir, teacher, stage),
+      _command(run_dir, teacher, 'all'),
       cwd=_ROOT,
       stdout=subprocess.DEVNULL,
       stderr=subprocess.DEVNULL,
@@ -115,7 +92,7 @@ def _kill_when(run_dir, teacher, stage, pattern):
   try:
     deadline = time.monotonic() + 300
     while not any(pathlib.Path(run_dir).glob(pattern)):
-      assert process.poll() is None, f'{stage} ended before {pattern} was there'
+      assert process.poll() is None, f'it ended before {pattern} was there'
       assert time.monotonic() < deadline, f'{pattern} never appeared'
       time.sleep(0.002)
   finally:
@@ -172,16 +149,15 @@ def test_stages_killed_and_run_again_end_in_the_same_state(
     undisturbed, teacher, tmp_path
 ):
   run_dir = tmp_path / 'killed'
-  for stage, pattern in (
-      ('teacher,collect', 'collect/logs/sentinel_checkpoint_complete.0'),
-      ('dataset', 'dataset/atari_replay/Pong_run_1/.*/*'),
-      ('offline', 'offline/checkpoints/1[0-9]0'),
-      ('online', 'online/student/checkpoints/[2-5][0-9][0-9]'),
+  # The command that goes on with a stage is killed in the next one.
+  for pattern in (
+      'collect/logs/sentinel_checkpoint_complete.0',
+      'dataset/atari_replay/Pong_run_1/.*/*',
+      'offline/checkpoints/1[0-9]0',
+      'online/student/checkpoints/[2-5][0-9][0-9]',
+      'evaluate/*',
   ):
-    _kill_when(run_dir, teacher, stage, pattern)
-    result = _run(run_dir, teacher, stage)
-    assert result.returncode == 0, result.stderr
-  _kill_when(run_dir, teacher, 'evaluate', 'evaluate/*')
+    _kill_when(run_dir, teacher, pattern)
   result = _run(run_dir, teacher, 'all')
   assert result.returncode == 0, result.stderr
   expected, got = _end_state(undisturbed[0]), _end_state(run_dir)

@@ -8,31 +8,25 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rrl_pipeline import types
 from rrl_pipeline.agents import acting
 from rrl_pipeline.agents import methods
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import config as environment_config
 from rrl_pipeline.environments import factory
-from rrl_pipeline.logs import reader
-from rrl_pipeline.networks import config as network_config
-from rrl_pipeline.networks import nature
-from rrl_pipeline.rlds import png
 from rrl_pipeline.rlds import schema
 from rrl_pipeline.teachers import bundle
+from rrl_pipeline.testing import random_play
+from rrl_pipeline.testing import teachers
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import final_evaluation
 from rrl_pipeline.training import metric_log
-from rrl_pipeline.training import rollouts
 from rrl_pipeline.training import students
-import tensorflow_datasets as tfds
 
 _ENVIRONMENT = atari.AtariConfig(max_episode_steps=20)
-_NETWORK = network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8)
 _TASK = students.Task(
     environment=_ENVIRONMENT,
-    network=_NETWORK,
+    network=teachers.SMALL_NETWORK,
     evaluation=config_lib.EvaluationConfig(
         num_episodes=2, num_final_episodes=3, num_parallel=3
     ),
@@ -62,60 +56,14 @@ _ONLINE = config_lib.OnlineConfig(
 )
 
 
-def _export_teacher(directory, environment=_ENVIRONMENT):
-  actions = factory.make(environment, 0).action_meanings
-  size = environment.frame_size
-  bundle.export(
-      directory / 'bundle',
-      nature.make(_NETWORK, (size, size, 4), len(actions), seed=9),
-      bundle.Description(
-          kind='q_values',
-          observation_shape=(size, size, 4),
-          action_meanings=actions,
-          environment=environment_config.to_json(environment),
-          score={'mean_return': 10.0},
-          lineage={'command': 'made for a test'},
-      ),
-  )
-  return directory
-
-
-def _write_dataset(directory):
-  """Two episodes of random play, both cut by the time limit."""
-  encoder = png.PngEncoder(schema.ATARI_FRAME_SHAPE, png.ZLIB)
-  records = []
-  for episode in rollouts.play(
-      _ENVIRONMENT, lambda o: np.zeros(len(o), int), range(2), 1,
-      lambda _: 1.0, 2, keep_frames=True,
-  ):
-    length = len(episode.actions)
-    logged = schema.EncodedEpisode(
-        span=reader.EpisodeSpan(
-            0, episode.number, 0, length, 3, types.EpisodeEnd.TRUNCATED, True
-        ),
-        frames=[encoder.encode(frame) for frame in episode.frames[:length]],
-        actions=episode.actions,
-        rewards=np.clip(episode.rewards, -1, 1),
-        checksums=np.zeros(length, np.uint32),
-        is_blank=np.zeros(length, bool),
-        content_sha256='',
-    )
-    records.append(schema.to_record(logged, str(episode.number), encoder.blank))
-  return tfds.dataset_builders.store_as_tfds_dataset(
-      name=schema.ATARI_DATASET, version='1.0.0', data_dir=directory,
-      features=schema.atari_features(), disable_shuffling=True,
-      split_datasets={'train': list(enumerate(records))},
-  ).data_path
-
-
 @pytest.fixture(scope='module', name='run')
 def fixture_run(tmp_path_factory):
   """A run directory in which the offline stage is done."""
   run = tmp_path_factory.mktemp('run')
-  _export_teacher(run / 'teacher')
+  teachers.export(run / 'teacher' / 'bundle', _ENVIRONMENT, mean_return=10.0)
+  dataset = random_play.write_dataset(run, _ENVIRONMENT, 2)
   counts = students.train_offline(
-      run / 'offline', _TASK, _AGENT, _OFFLINE, [_write_dataset(run)],
-      run / 'teacher',
+      run / 'offline', _TASK, _AGENT, _OFFLINE, [dataset], run / 'teacher'
   )
   assert counts == {
       'learner_steps': 10, 'dataset_episodes': 2, 'dataset_steps': 40
@@ -243,7 +191,7 @@ def test_the_bundle_is_the_student_with_its_lineage(online_run):
   # The offline updates are a part of what it took.
   online_steps = counts[students.STUDENT]['learner_steps']
   assert lineage['learner_steps'] == 10 + online_steps == 16
-  assert lineage['teacher']['lineage'] == {'command': 'made for a test'}
+  assert lineage['teacher']['lineage']['command'] == 'made for a test'
   records = evaluation.read_records(
       run / 'online' / 'student' / 'evaluations.jsonl'
   )
@@ -281,6 +229,7 @@ def test_online_without_offline_is_refused(run, tmp_path):
 
 def test_a_dataset_of_another_frame_size_is_refused(run, tmp_path):
   environment = dataclasses.replace(_ENVIRONMENT, frame_size=40)
+  teachers.export(tmp_path / 'teacher' / 'bundle', environment)
   with pytest.raises(
       ValueError,
       match=r'observations uint8 \(84, 84\), the environment uint8 \(40, 40\)',
@@ -291,5 +240,5 @@ def test_a_dataset_of_another_frame_size_is_refused(run, tmp_path):
         _AGENT,
         _OFFLINE,
         [run / schema.ATARI_DATASET / '1.0.0'],
-        _export_teacher(tmp_path / 'teacher', environment),
+        tmp_path / 'teacher',
     )

@@ -7,7 +7,9 @@ import tensorflow as tf
 from rrl_pipeline.beam_jobs import annotate_teacher
 from rrl_pipeline.beam_jobs import build_rlds
 from rrl_pipeline.rlds import loading
+from rrl_pipeline.teachers import balloon
 from rrl_pipeline.teachers import bundle
+from rrl_pipeline.testing import datasets
 from rrl_pipeline.testing import small_environments
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import offline_store
@@ -157,6 +159,30 @@ def test_a_dataset_holds_the_teachers_values(made, tmp_path, monkeypatch):
     source = _open(summary.path, config, teacher, tmp_path)
   monkeypatch.setattr(bundle.Bundle, 'load', lambda _: loaded)
   assert _check(source, config, teacher) > 0.9
+
+
+def test_a_teacher_is_found_by_the_names_that_the_launcher_takes(tmp_path):
+  small_environments.record(
+      tmp_path / 'log', small_environments.SmallConfig((1099,)),
+      num_writers=1, num_episodes=2,
+  )
+  data_dir = str(tmp_path / 'data')
+  summary = build_rlds.convert(
+      build_rlds.BuildRldsConfig(
+          str(tmp_path / 'log'), data_dir, dataset='small_replay'
+      )
+  )
+  code = annotate_teacher.main([
+      f'--dataset={summary.path}', '--teacher=station_seeker',
+      f'--data_dir={data_dir}',
+  ])
+  assert code == 0
+  network = balloon.make_network('station_seeker')
+  path = summary.path.replace('1.0.0', '1.1.0')
+  for _, steps in datasets.load(path):
+    np.testing.assert_array_equal(
+        steps['teacher_values'], network(steps['observation'])
+    )
 
 
 @pytest.mark.parametrize(

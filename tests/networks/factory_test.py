@@ -163,6 +163,7 @@ def _limit(fan_in, fan_out, scheme):
 @pytest.mark.parametrize(
     'network_config, shape, scheme',
     [
+        (config.NatureConfig(), _IMAGE, 'glorot'),
         (config.ImpalaConfig(), _IMAGE, 'glorot'),
         (config.MlpConfig(), (1099,), 'variance_scaling'),
         (config.MinatarConfig(), (10, 10, 4), 'torch'),

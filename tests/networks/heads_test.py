@@ -108,12 +108,6 @@ def test_implicit_quantiles_at_given_fractions():
   np.testing.assert_allclose(network.values(x), expected, atol=1e-5)
 
 
-def test_implicit_quantiles_are_a_function_of_the_observation():
-  network = _network(heads.ImplicitQuantileHead(_ACTIONS, 4, 8))
-  x = _observations()
-  np.testing.assert_array_equal(network.values(x), network.values(x))
-
-
 @pytest.mark.parametrize(
     'head',
     [

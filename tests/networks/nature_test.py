@@ -60,42 +60,6 @@ def test_values_equal_a_pass_by_hand():
   np.testing.assert_allclose(values, expected, atol=1e-5)
 
 
-def test_kernels_are_glorot_uniform_and_biases_zero():
-  network = nature.make(config.NatureConfig(), (84, 84, 4), 6, seed=3)
-  for variable in network.trainable_variables:
-    values = variable.numpy()
-    if values.ndim == 1:
-      assert not values.any()
-      continue
-    field = int(np.prod(values.shape[:-2]))
-    limit = np.sqrt(6 / (field * (values.shape[-2] + values.shape[-1])))
-    assert np.abs(values).max() <= limit
-    # Of a uniform distribution the standard deviation is limit / √3.
-    assert np.std(values) == pytest.approx(limit / np.sqrt(3), rel=0.05)
-    assert np.mean(values) == pytest.approx(0, abs=0.05 * limit)
-
-
-def test_a_seed_gives_the_same_network_again_and_another_one_another():
-  first, again, other = (
-      nature.make(_TINY, (84, 84, 4), 3, seed=seed) for seed in (5, 5, 6)
-  )
-  for a, b, c in zip(first.variables, again.variables, other.variables):
-    np.testing.assert_array_equal(a, b)
-    if a.shape.rank > 1:
-      assert not np.array_equal(a, c)
-
-
-def test_layers_of_equal_shape_differ():
-  # They would be equal if they shared one seed.
-  network = nature.make(
-      config.NatureConfig(channels=(2, 2, 2), hidden_units=2), (8, 8, 2), 2, 0
-  )
-  hidden = network.get_layer('hidden').kernel.numpy()
-  values = network.get_layer('q_values').kernel.numpy()
-  assert hidden.shape == values.shape == (2, 2)
-  assert not np.allclose(hidden, values)
-
-
 @pytest.mark.parametrize(
     'settings, message',
     [

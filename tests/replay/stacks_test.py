@@ -1,4 +1,4 @@
-"""Tests of the order of stacked observations in memory."""
+"""Tests of stacked observations: their shape, and their order in memory."""
 
 import hypothesis
 from hypothesis import strategies as st
@@ -27,3 +27,19 @@ def test_values_stay_and_order_changes(batch, frame_shape, stack_size, seed):
 def test_what_is_in_order_is_not_copied(stack_size):
   array = np.ones((2, 5, stack_size), np.uint8)
   assert np.shares_memory(stacks.contiguous(array), array)
+
+
+@pytest.mark.parametrize(
+    'frame_shape, stack_size, expected',
+    (
+        ((84, 84), 4, (84, 84, 4)),
+        ((84, 84), 1, (84, 84, 1)),
+        ((10, 10, 4), 1, (10, 10, 4)),
+        ((1099,), 1, (1099,)),
+        ((1099,), 3, (1099, 3)),
+    ),
+)
+def test_stacks_have_the_stated_shape(frame_shape, stack_size, expected):
+  assert stacks.stacked_shape(frame_shape, stack_size) == expected
+  frames = np.zeros((2, stack_size, *frame_shape))
+  assert stacks.stack(frames).shape == (2, *expected)

@@ -1,5 +1,6 @@
 """Tests of the pictures of a flight: what is drawn, the same every time."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_the_picture_shows_track_altitude_wind_and_distance(
   drawn = []
   monkeypatch.setattr(panels, 'png', lambda figure: drawn.append(figure) or b'')
   balloon_flight.picture(course)
-  track, altitude, wind, distance = drawn[0].axes
+  track, altitude, wind, direction, distance = drawn[0].axes
   lines = [line.get_xydata() for line in track.get_lines()]
   assert any(np.array_equal(line, course.position_km) for line in lines)
   left, right = track.get_xlim()
@@ -51,6 +52,29 @@ def test_the_picture_shows_track_altitude_wind_and_distance(
     )
   # 3 km in 180 s.
   np.testing.assert_allclose(wind.get_lines()[0].get_ydata(), 1000 / 60)
+  np.testing.assert_allclose(direction.get_lines()[0].get_ydata(), 90)
+
+
+@pytest.mark.parametrize(
+    'towards, degrees',
+    (((0, 1), 0), ((1, 1), 45), ((0, -1), 180), ((-1, 0), 270)),
+)
+def test_the_wind_blows_to_where_the_balloon_drifts(
+    course, monkeypatch, towards, degrees
+):
+  drawn = []
+  monkeypatch.setattr(panels, 'png', lambda figure: drawn.append(figure) or b'')
+  positions = np.arange(49)[:, np.newaxis] * np.array(towards, float)
+  balloon_flight.picture(dataclasses.replace(course, position_km=positions))
+  direction = drawn[0].axes[3]
+  np.testing.assert_allclose(direction.get_lines()[0].get_ydata(), degrees)
+  labels = {
+      tick: label.get_text()
+      for tick, label in zip(
+          direction.get_yticks(), direction.get_yticklabels(), strict=True
+      )
+  }
+  assert labels == {0: 'N', 90: 'E', 180: 'S', 270: 'W', 360: 'N'}
 
 
 def test_the_picture_is_the_same_every_time(course):
@@ -59,17 +83,18 @@ def test_the_picture_is_the_same_every_time(course):
   assert Image.open(io.BytesIO(png)).format == 'PNG'
 
 
-def test_the_film_shows_the_track_growing(course):
+def test_the_film_shows_track_and_curves_growing(course):
   frames = balloon_flight.film_frames(course)
-  assert frames.shape == (10, 480, 480, 3) and frames.dtype == np.uint8
+  assert frames.shape == (10, 480, 720, 3) and frames.dtype == np.uint8
   changed = [
       np.any(frame != frames[0], axis=2).sum() for frame in frames[1:]
   ]
   assert changed[0] > 0 and changed[-1] > 2 * changed[0]
-  film = balloon_flight.film(course)
-  assert film == balloon_flight.film(course)
-  image = Image.open(io.BytesIO(film))
-  assert image.n_frames == 10 and image.info['duration'] == 50
+  # Half way, the curves on the right have not reached their second half.
+  right_half = np.s_[:, 600:]
+  assert np.array_equal(frames[4][right_half], frames[0][right_half])
+  assert not np.array_equal(frames[9][right_half], frames[0][right_half])
+  np.testing.assert_array_equal(frames, balloon_flight.film_frames(course))
 
 
 def test_the_description_holds_the_figures(course):

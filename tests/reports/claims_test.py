@@ -77,6 +77,67 @@ def test_a_student_that_is_not_ahead_is_not_praised(tmp_path):
   assert 'reincarnation did not help here' in claim
 
 
+def _set_agent(root, **changes):
+  config = root / 'config.json'
+  synthetic_run.write_json(
+      config, json.loads(config.read_text()) | {'agent': changes}
+  )
+
+
+def _from_scratch(root):
+  _set_agent(root, distillation_weight=0.0)
+  config = root / 'config.json'
+  synthetic_run.write_json(
+      config,
+      json.loads(config.read_text()) | {'offline': {'num_learner_steps': 0}},
+  )
+
+
+def test_an_agent_from_scratch_is_no_reincarnated_student(root):
+  _from_scratch(root)
+  headline, claim, _ = _words(root)
+  assert headline == (
+      "Pong: an agent trained from scratch reaches 0.91 of the teacher's"
+      ' score, the control 0.02'
+  )
+  assert 'play the agent trained from scratch scores 0.91' in claim
+  assert 'has nothing of the teacher either, and differs from it by 0.89' in (
+      claim
+  )
+  assert 'reincarnat' not in claim and 'weaned' not in claim
+  _remove_control(root)
+  headline, _, limits = _words(root)
+  assert headline.endswith('0.91 of the teacher\'s score')
+  assert 'No control was run' not in limits
+
+
+def test_a_fine_tuned_student_is_not_weaned_of_anything(root):
+  _set_agent(root, distillation_weight=0.0, initial_network='teacher')
+  _, claim, _ = _words(root)
+  assert "student that goes on with its teacher's network scores" in claim
+  assert 'weaned' not in claim
+
+
+def test_a_method_that_never_weans(root):
+  _set_agent(root, weaning={'schedule': 'constant', 'steps': None})
+  assert 'never weaned by this method' in _words(root)[1]
+
+
+def test_a_margin_that_still_guides(root):
+  _set_agent(root, distillation_weight=0.0, margin_weight=1.0)
+  log = root / 'online' / 'student' / 'metrics.csv'
+  log.write_text(
+      'step,frames,distillation_weight,margin_weight\n1,40,0,0.5\n'
+  )
+  claim = _words(root)[1]
+  assert 'not weaned yet: the teacher still guided it when training' in claim
+  assert 'λ' not in claim
+  log.write_text(
+      'step,frames,distillation_weight,margin_weight\n1,40,0,0.5\n2,80,0,0\n'
+  )
+  assert 'is weaned' in _words(root)[1]
+
+
 def test_no_control(root):
   _remove_control(root)
   headline, claim, limits = _words(root)
@@ -134,10 +195,7 @@ def test_runs_that_do_not_quite_belong_together(tmp_path):
   roots = [
       synthetic_run.write(tmp_path / str(seed), seed) for seed in range(2)
   ]
-  config = roots[1] / 'config.json'
-  synthetic_run.write_json(
-      config, json.loads(config.read_text()) | {'agent': {'n_step': 1}}
-  )
+  _set_agent(roots[1], n_step=1)
   _remove_control(roots[1])
   _replace_bundle(roots[1], mean_return=10.0)
   _, _, limits = _words(*roots)

@@ -125,6 +125,20 @@ def test_agreement_ends_where_the_teacher_is_not_run(run, drawn):
   assert 'tabula rasa' not in _lines(online)
 
 
+def test_gap_and_cosine_are_drawn_where_they_were_logged(run, drawn):
+  metric_figures.curves([run], metric_figures.DIAGNOSTICS)
+  gap_offline, gap_online, cosine_offline, cosine_online = drawn[0].axes
+  steps = np.arange(10, 101, 10)
+  np.testing.assert_array_equal(
+      _lines(gap_offline)['student'].get_xydata(),
+      np.stack([steps, steps / 100], axis=1),
+  )
+  assert set(_lines(gap_online)) >= {'student', 'tabula rasa'}
+  assert set(_lines(cosine_offline)['student'].get_ydata()) == {-0.5}
+  assert cosine_offline.get_ylim() == (-1, 1)
+  assert 'student' not in _lines(cosine_online)
+
+
 def test_long_logs_are_averaged_in_groups(tmp_path, drawn):
   root = synthetic_run.write(tmp_path / 'run')
   rows = ''.join(f'{i},{i % 2}\n' for i in range(1200))

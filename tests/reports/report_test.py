@@ -68,6 +68,7 @@ def test_files(written):
   ]
   assert sorted(path.name for path in (written / 'figures').iterdir()) == [
       'agreement_Pong.png',
+      'diagnostics_Pong.png',
       'learning_curves_Pong.png',
       'losses_Pong.png',
       'schedule_Pong.png',
