@@ -27,6 +27,11 @@ _PAPER_GAMES = (
     'SpaceInvaders',
 )
 _PAPER_ACTOR_STEPS = 2_500_000
+# The budgets of the smaller suites' students.
+_100K_ACTOR_STEPS = 100_000
+_SMALL_ACTOR_STEPS = 25_000
+_MINATAR_ACTOR_STEPS = 50_000
+_SMALL_GAMES = ('Pong', 'RoadRunner')
 _MINATAR_GAMES = (
     'Asterix',
     'Breakout',
@@ -93,7 +98,7 @@ def atari10_100k(game: str) -> 'config_lib.PipelineConfig':
               epsilon_decay_steps=50_000,
           ),
           online=training_config.OnlineConfig(
-              num_actor_steps=1_000_000,
+              num_actor_steps=10 * _100K_ACTOR_STEPS,
               evaluation_period=50_000,
               checkpoint_period=20_000,
               log_period=500,
@@ -108,7 +113,7 @@ def atari10_100k(game: str) -> 'config_lib.PipelineConfig':
           log_period=200,
       ),
       online=training_config.OnlineConfig(
-          num_actor_steps=100_000,
+          num_actor_steps=_100K_ACTOR_STEPS,
           evaluation_period=10_000,
           checkpoint_period=10_000,
       ),
@@ -118,52 +123,110 @@ def atari10_100k(game: str) -> 'config_lib.PipelineConfig':
   )
 
 
-def minatar(game: str) -> 'config_lib.PipelineConfig':
-  """A student has a tenth of its teacher's million steps."""
+def atari_small(game: str) -> 'config_lib.PipelineConfig':
+  """25,000 agent steps of a student with a quarter of Nature's convolutions.
+
+  Pong has the teacher that comes with this package. That of another game is
+  trained, in ten times the steps of a student.
+  """
   from rrl_pipeline import config as config_lib
-  from rrl_pipeline.agents import method_config
+  from rrl_pipeline.environments import atari
+  from rrl_pipeline.networks import config as network_config
+  from rrl_pipeline.training import config as training_config
+
+  # What pong_dqn is built like.
+  network = network_config.NatureConfig(
+      padding='valid', channels=(16, 32, 32), hidden_units=256
+  )
+  return config_lib.PipelineConfig(
+      environment=atari.AtariConfig(game=game),
+      network=network,
+      teacher=training_config.TeacherConfig(
+          bundle='pong_dqn' if game == 'Pong' else '',
+          network=network,
+          agent=dataclasses.replace(
+              _adapt_small(_tabula_rasa()),
+              epsilon_decay_steps=_SMALL_ACTOR_STEPS,
+          ),
+          online=training_config.OnlineConfig(
+              num_actor_steps=10 * _SMALL_ACTOR_STEPS,
+              evaluation_period=_SMALL_ACTOR_STEPS,
+              checkpoint_period=20_000,
+              log_period=500,
+          ),
+      ),
+      collect=training_config.CollectConfig(num_steps=40_000),
+      control=False,
+      offline=training_config.OfflineConfig(
+          num_learner_steps=10_000,
+          evaluation_period=5_000,
+          checkpoint_period=2_000,
+          log_period=200,
+      ),
+      online=training_config.OnlineConfig(
+          num_actor_steps=_SMALL_ACTOR_STEPS,
+          evaluation_period=_SMALL_ACTOR_STEPS // 5,
+          checkpoint_period=10_000,
+      ),
+      evaluation=training_config.EvaluationConfig(
+          num_episodes=5, num_final_episodes=20, num_parallel=10
+      ),
+  )
+
+
+def minatar(game: str) -> 'config_lib.PipelineConfig':
+  """A student has a tenth of its teacher's half a million steps.
+
+  The rest has the paper's proportions: ten evaluations online, and 1.6 times as
+  many updates offline as online.
+  """
+  from rrl_pipeline import config as config_lib
   from rrl_pipeline.environments import minatar as minatar_lib
   from rrl_pipeline.networks import config as network_config
   from rrl_pipeline.training import config as training_config
 
   network = network_config.MinatarConfig()
+  # Freeway's episodes have 2,501 steps, those of other games some hundred; but
+  # its returns hardly differ.
+  num_episodes, num_final_episodes = (
+      (10, 30) if game == 'Freeway' else (30, 100)
+  )
   return config_lib.PipelineConfig(
       environment=minatar_lib.MinAtarConfig(game=game),
       network=network,
       teacher=training_config.TeacherConfig(
           network=network,
-          # A hundredth of the learning rate at the end steadies the play.
+          # As the paper's teachers learned, at one rate to the end: reloading
+          # with a smaller one is a method.
           agent=dataclasses.replace(
               _adapt_minatar(_tabula_rasa()),
-              epsilon_decay_steps=100_000,
-              weaning=method_config.WeaningConfig(
-                  schedule='constant', steps=900_000
-              ),
-              weaned_learning_rate=2.5e-6,
+              epsilon_decay_steps=_MINATAR_ACTOR_STEPS,
           ),
           online=training_config.OnlineConfig(
-              num_actor_steps=1_000_000,
-              evaluation_period=50_000,
-              checkpoint_period=50_000,
-              log_period=2_000,
+              num_actor_steps=10 * _MINATAR_ACTOR_STEPS,
+              evaluation_period=_MINATAR_ACTOR_STEPS // 2,
+              checkpoint_period=_MINATAR_ACTOR_STEPS,
+              log_period=1_000,
           ),
       ),
-      collect=training_config.CollectConfig(num_steps=100_000),
+      collect=training_config.CollectConfig(num_steps=50_000),
       control=False,
       offline=training_config.OfflineConfig(
-          num_learner_steps=100_000,
-          evaluation_period=20_000,
-          checkpoint_period=20_000,
-          log_period=1_000,
+          num_learner_steps=20_000,
+          evaluation_period=10_000,
+          checkpoint_period=10_000,
+          log_period=500,
       ),
       online=training_config.OnlineConfig(
-          num_actor_steps=100_000,
-          evaluation_period=5_000,
-          checkpoint_period=20_000,
-          log_period=1_000,
+          num_actor_steps=_MINATAR_ACTOR_STEPS,
+          evaluation_period=_MINATAR_ACTOR_STEPS // 10,
+          checkpoint_period=_MINATAR_ACTOR_STEPS // 2,
+          log_period=500,
       ),
       evaluation=training_config.EvaluationConfig(
-          num_episodes=20, num_final_episodes=100, num_parallel=20
+          num_episodes=num_episodes,
+          num_final_episodes=num_final_episodes,
+          num_parallel=num_episodes,
       ),
   )
 
@@ -178,34 +241,63 @@ def _tabula_rasa() -> 'agent_config.AgentConfig':
 def _adapt_100k(
     agent: 'agent_config.AgentConfig',
 ) -> 'agent_config.AgentConfig':
-  from rrl_pipeline.agents import optimizer_config
-
-  if isinstance(agent.optimizer, optimizer_config.AdamConfig):
-    # The paper's 1.5e-4 all but stops the first thousands of updates.
-    agent = dataclasses.replace(
-        agent, optimizer=optimizer_config.AdamConfig(epsilon=1e-5)
-    )
   return _adapt(
-      agent,
-      num_actor_steps=100_000,
+      _with_small_epsilon(agent),
+      num_actor_steps=_100K_ACTOR_STEPS,
       learning_rate=1e-4,
+      epsilon_decay_steps=2_000,
       target_update_period=250,
       min_replay_steps=1_000,
       replay_capacity=100_000,
   )
 
 
+def _adapt_small(
+    agent: 'agent_config.AgentConfig',
+) -> 'agent_config.AgentConfig':
+  return _adapt(
+      _with_small_epsilon(agent),
+      num_actor_steps=_SMALL_ACTOR_STEPS,
+      learning_rate=1e-4,
+      epsilon_decay_steps=2_500,
+      update_period=2,
+      target_update_period=500,
+      min_replay_steps=1_000,
+      replay_capacity=100_000,
+  )
+
+
+def _with_small_epsilon(
+    agent: 'agent_config.AgentConfig',
+) -> 'agent_config.AgentConfig':
+  """The paper's 1.5e-4 all but stops the first thousands of Adam's updates."""
+  from rrl_pipeline.agents import optimizer_config
+
+  if not isinstance(agent.optimizer, optimizer_config.AdamConfig):
+    return agent
+  return dataclasses.replace(
+      agent, optimizer=optimizer_config.AdamConfig(epsilon=1e-5)
+  )
+
+
 def _adapt_minatar(
     agent: 'agent_config.AgentConfig',
 ) -> 'agent_config.AgentConfig':
-  """The DQN of Young and Tian (2019), with Adam instead of RMSProp."""
+  """What suits tabula rasa; docs/benchmark_suite.md has what was tried."""
+  if agent.roll_in.horizon:
+    # Episodes are about a tenth as long as Atari's.
+    agent = dataclasses.replace(
+        agent,
+        roll_in=dataclasses.replace(
+            agent.roll_in, horizon=agent.roll_in.horizon // 10
+        ),
+    )
   return _adapt(
       agent,
-      num_actor_steps=100_000,
-      learning_rate=2.5e-4,
-      update_period=1,
-      target_update_period=1_000,
-      # They begin after 5,000 of five million steps.
+      num_actor_steps=_MINATAR_ACTOR_STEPS,
+      learning_rate=5e-4,
+      epsilon_decay_steps=5_000,
+      target_update_period=250,
       min_replay_steps=1_000,
       replay_capacity=100_000,
   )
@@ -215,30 +307,40 @@ def _adapt(
     agent: 'agent_config.AgentConfig',
     num_actor_steps: int,
     learning_rate: float,
+    epsilon_decay_steps: int,
     **changes: Any,
 ) -> 'agent_config.AgentConfig':
   """Brings a method to another budget.
 
-  What makes it a method stays as it is. Schedules in agent steps keep their
-  share of the budget, and learning rates their ratio to that of tabula rasa.
+  What makes it a method stays as it is. The teacher leaves after the same share
+  of the budget; learning rates and the time of exploration keep their ratio to
+  those of tabula rasa.
 
   Args:
     agent: the method.
     num_actor_steps: budget of a student.
     learning_rate: of tabula rasa at this scale.
+    epsilon_decay_steps: of tabula rasa at this scale.
     **changes: what all methods have in common at this scale.
   """
-  ratio = learning_rate / _tabula_rasa().learning_rate
-  share = num_actor_steps / _PAPER_ACTOR_STEPS
+  baseline = _tabula_rasa()
+  ratio = learning_rate / baseline.learning_rate
   weaning = agent.weaning
   if weaning.steps is not None:
-    weaning = dataclasses.replace(weaning, steps=round(weaning.steps * share))
+    share = weaning.steps / _PAPER_ACTOR_STEPS
+    weaning = dataclasses.replace(
+        weaning, steps=round(share * num_actor_steps)
+    )
   return dataclasses.replace(
       agent,
       learning_rate=agent.learning_rate * ratio,
       weaned_learning_rate=agent.weaned_learning_rate * ratio,
       weaning=weaning,
-      epsilon_decay_steps=round(agent.epsilon_decay_steps * share),
+      epsilon_decay_steps=round(
+          agent.epsilon_decay_steps
+          * epsilon_decay_steps
+          / baseline.epsilon_decay_steps
+      ),
       **changes,
   )
 
@@ -255,6 +357,12 @@ SUITES: Mapping[str, Suite] = {
         _PAPER_GAMES,
         atari10_100k,
         _adapt_100k,
+    ),
+    'atari_small': Suite(
+        'Pong and Road Runner, students of 25,000 agent steps.',
+        _SMALL_GAMES,
+        atari_small,
+        _adapt_small,
     ),
     'minatar': Suite(
         "MinAtar's five games: minutes per run on a CPU.",

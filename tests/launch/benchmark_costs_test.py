@@ -20,6 +20,18 @@ def test_task_and_student_have_stages_of_their_own(monkeypatch):
   ) == {'task': 22.0, 'student': 3300.0}
 
 
+def test_one_game_is_tried_for_all():
+  make = suites.SUITES['minatar'].settings
+  games = ('Freeway', 'Breakout', 'Asterix')
+  configs = {game: make(game) for game in games}
+  assert benchmark_costs._of_one_game(configs) == {
+      game: dataclasses.replace(
+          own, environment=configs['Freeway'].environment
+      )
+      for game, own in configs.items()
+  }
+
+
 def test_runs_share_processes_but_wait_for_their_task():
   seconds = {'task': 6.0, 'x': 2.0, 'y': 3.0, 'z': 1.0}
   needs = dict.fromkeys('xyz', 'task')

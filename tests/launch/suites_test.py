@@ -2,9 +2,11 @@
 
 import pytest
 
+from rrl_pipeline import settings
 from rrl_pipeline.agents import methods
 from rrl_pipeline.environments import random_returns
 from rrl_pipeline.launch import suites
+from rrl_pipeline.teachers import bundle
 
 
 @pytest.mark.parametrize('name', suites.SUITES)
@@ -21,28 +23,32 @@ def test_every_game_has_settings_of_its_own(name):
 
 @pytest.mark.parametrize('name', suites.SUITES)
 @pytest.mark.parametrize('method', methods.METHODS)
-def test_schedules_keep_their_share_of_the_budget(name, method):
+def test_methods_keep_their_proportions(name, method):
   suite = suites.SUITES[name]
   config = suite.settings(suite.games[0])
   steps = config.online.num_actor_steps
   paper = methods.METHODS[method].agent
   agent = suite.adapt(paper)
-  for scaled, original in (
-      (agent.epsilon_decay_steps, paper.epsilon_decay_steps),
-      (agent.weaning.steps, paper.weaning.steps),
+  if paper.weaning.steps is None:
+    assert agent.weaning.steps is None
+  else:
+    assert agent.weaning.steps / steps == pytest.approx(
+        paper.weaning.steps / 2_500_000, abs=1e-5
+    )
+  paper_baseline = methods.METHODS['tabula_rasa'].agent
+  baseline = suite.adapt(paper_baseline)
+  for field in (
+      'learning_rate', 'weaned_learning_rate', 'epsilon_decay_steps'
   ):
-    if original is None:
-      assert scaled is None
-    else:
-      assert scaled / steps == pytest.approx(original / 2_500_000, abs=1e-5)
-  baseline = suite.adapt(methods.METHODS['tabula_rasa'].agent)
-  assert agent.learning_rate / baseline.learning_rate == pytest.approx(
-      paper.learning_rate / methods.METHODS['tabula_rasa'].agent.learning_rate
-  )
+    assert getattr(agent, field) / getattr(baseline, field) == pytest.approx(
+        getattr(paper, field) / getattr(paper_baseline, field)
+    )
   # What makes it a method is not touched.
   for field in ('n_step', 'distillation_weight', 'temperature', 'switch',
-                'roll_in', 'rehearsal', 'algorithm'):
+                'rehearsal', 'algorithm'):
     assert getattr(agent, field) == getattr(paper, field)
+  assert agent.roll_in.shrinkage == paper.roll_in.shrinkage
+  assert bool(agent.roll_in.horizon) == bool(paper.roll_in.horizon)
   assert agent.min_replay_steps < steps
 
 
@@ -56,7 +62,34 @@ def test_paper_suite_is_the_papers_protocol():
   assert suite.adapt(agent) == agent
 
 
-@pytest.mark.parametrize('name', ('minatar', 'atari10_100k'))
+def test_teacher_leaves_between_evaluations_that_show_it():
+  for name in ('atari10', 'minatar'):
+    online = suites.SUITES[name].settings('Breakout').online
+    agent = suites.SUITES[name].adapt(methods.METHODS['qdagger'].agent)
+    # As many iterations as the paper has, of which six come before t₀.
+    assert online.num_actor_steps == 10 * online.evaluation_period
+    assert agent.weaning.steps == 6 * online.evaluation_period
+
+
+def test_roll_in_of_minatar_fits_its_short_episodes():
+  agent = suites.SUITES['minatar'].adapt(methods.METHODS['jsrl'].agent)
+  assert agent.roll_in.horizon == 100
+
+
+def test_one_of_the_small_atari_games_has_its_teacher():
+  make = suites.SUITES['atari_small'].settings
+  pong, other = make('Pong'), make('RoadRunner')
+  assert pong.teacher.bundle == 'pong_dqn'
+  assert other.teacher.bundle == ''
+  # Students can begin with their teacher's network.
+  assert pong.network == other.network == other.teacher.network
+  lineage = bundle.read(bundle.find('pong_dqn')).description.lineage
+  assert {'kind': 'nature', **lineage['network']} == settings.to_json_value(
+      pong.network
+  )
+
+
+@pytest.mark.parametrize('name', ('minatar', 'atari10_100k', 'atari_small'))
 def test_small_students_have_a_tenth_of_their_teachers_budget(name):
   suite = suites.SUITES[name]
   config = suite.settings(suite.games[0])
