@@ -140,7 +140,7 @@ def test_a_mapped_file_gives_the_same_batches_and_is_shared(tmp_path):
   dataset = _Dataset(tmp_path / 'data' / '1.0.0')
   for run in 'bc':
     mapped = _open_source(tmp_path / run, dataset, **_IN_FILE)
-    assert isinstance(mapped._rows.observation, np.memmap)
+    assert isinstance(mapped._frames._frames, np.memmap)
     for index in range(5):
       _assert_equal(_sample(mapped, index), _sample(in_memory, index))
   assert dataset.num_decoded == 2
