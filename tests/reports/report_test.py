@@ -122,7 +122,7 @@ def test_the_page_needs_nothing_else(written, page):
 
 def test_pictures_can_be_read_and_are_described(page):
   pictures = [attributes for tag, attributes in page.elements if tag == 'img']
-  assert len(pictures) == 5
+  assert len(pictures) == 6
   for attributes in pictures:
     assert len(attributes['alt']) > 20
     data = base64.b64decode(attributes['src'].partition('base64,')[2])
