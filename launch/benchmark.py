@@ -17,6 +17,7 @@ from typing import Optional, Sequence
 
 from absl import flags
 
+from rrl_pipeline import formats
 from rrl_pipeline import run_directory
 from rrl_pipeline.launch import benchmark_costs
 from rrl_pipeline.launch import benchmark_jobs
@@ -25,7 +26,6 @@ from rrl_pipeline.launch import benchmark_table
 from rrl_pipeline.launch import command_line
 from rrl_pipeline.launch import suites
 from rrl_pipeline.launch import user_errors
-from rrl_pipeline.reports import formats
 
 _FAILED = 1
 

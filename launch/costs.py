@@ -2,9 +2,9 @@
 
 import math
 
+from rrl_pipeline import formats
 from rrl_pipeline import stages
 from rrl_pipeline.launch import stage_seconds
-from rrl_pipeline.reports import formats
 
 
 def teacher(context: stages.Context) -> str:

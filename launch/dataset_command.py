@@ -82,7 +82,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _describe(flags: argparse.Namespace) -> int:
-  from rrl_pipeline.reports import formats
+  from rrl_pipeline import formats
   from rrl_pipeline.rlds import dataset_files
 
   dataset = dataset_files.Dataset(flags.folder)

@@ -22,8 +22,8 @@ LINKED = ('beam_jobs', 'datasets', 'launch')
 # Imports go to the same or a lower layer. What stands directly in the package,
 # modules and sub-packages, has its place here.
 LAYERS = (
-    ('attempts', 'machine', 'overrides', 'run_directory', 'scores', 'settings',
-     'stopping', 'types'),
+    ('attempts', 'formats', 'machine', 'overrides', 'run_directory', 'scores',
+     'settings', 'stopping', 'types'),
     ('environments', 'logs', 'networks', 'replay', 'rlds', 'teachers'),
     ('agents',),
     ('reports', 'training'),

@@ -2,8 +2,8 @@
 
 from typing import Any, Mapping, Sequence
 
+from rrl_pipeline import formats
 from rrl_pipeline.reports import benchmark_figures
-from rrl_pipeline.reports import formats
 from rrl_pipeline.reports import pictures as pictures_lib
 from rrl_pipeline.reports import templates
 

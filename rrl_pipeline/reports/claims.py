@@ -2,7 +2,7 @@
 
 from typing import Any, Mapping, Sequence
 
-from rrl_pipeline.reports import formats
+from rrl_pipeline import formats
 from rrl_pipeline.reports import inheritance
 
 # Evaluations happen at ends of episodes, so counts of frames differ a little.

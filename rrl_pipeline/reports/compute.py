@@ -6,7 +6,7 @@ saving, so that the whole lineage is added up.
 
 from typing import Any, Mapping, Optional, Sequence
 
-from rrl_pipeline.reports import formats
+from rrl_pipeline import formats
 from rrl_pipeline.reports import runs
 
 _COUNTS = ('frames', 'actor_steps', 'learner_steps')

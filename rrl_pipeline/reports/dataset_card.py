@@ -16,10 +16,10 @@ from typing import Any, Mapping, Sequence
 import markdown
 import numpy as np
 
+from rrl_pipeline import formats
 from rrl_pipeline.logs import atomic
 from rrl_pipeline.logs import recording
 from rrl_pipeline.reports import dataset_figures
-from rrl_pipeline.reports import formats
 from rrl_pipeline.reports import gif
 from rrl_pipeline.reports import pictures
 from rrl_pipeline.reports import templates

@@ -9,8 +9,8 @@ import matplotlib
 from matplotlib import figure as figure_lib
 import numpy as np
 
+from rrl_pipeline import formats
 from rrl_pipeline import scores
-from rrl_pipeline.reports import formats
 from rrl_pipeline.reports import panels
 from rrl_pipeline.reports import runs as runs_lib
 

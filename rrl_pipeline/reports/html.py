@@ -7,7 +7,7 @@ the file can be mailed, archived and printed.
 import json
 from typing import Any, Mapping, Optional, Sequence
 
-from rrl_pipeline.reports import formats
+from rrl_pipeline import formats
 from rrl_pipeline.reports import pictures as pictures_lib
 from rrl_pipeline.reports import summary as summary_lib
 from rrl_pipeline.reports import templates

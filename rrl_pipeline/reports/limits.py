@@ -2,8 +2,8 @@
 
 from typing import Any, Mapping, Optional
 
+from rrl_pipeline import formats
 from rrl_pipeline.reports import claims
-from rrl_pipeline.reports import formats
 from rrl_pipeline.reports import inheritance
 
 # Below this many episodes the mean return of a single evaluation is coarse.

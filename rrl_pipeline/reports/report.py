@@ -8,6 +8,7 @@ import os
 import pathlib
 from typing import Any, Mapping, Optional, Sequence, Union
 
+from rrl_pipeline import formats
 from rrl_pipeline import run_directory
 from rrl_pipeline import scores
 from rrl_pipeline.reports import balloon_flight
@@ -15,7 +16,6 @@ from rrl_pipeline.reports import balloon_scores
 from rrl_pipeline.reports import config as config_lib
 from rrl_pipeline.reports import figures
 from rrl_pipeline.reports import film as film_lib
-from rrl_pipeline.reports import formats
 from rrl_pipeline.reports import gif
 from rrl_pipeline.reports import html
 from rrl_pipeline.reports import metric_figures

@@ -5,7 +5,7 @@ from typing import Any, Callable, Mapping
 
 import jinja2
 
-from rrl_pipeline.reports import formats
+from rrl_pipeline import formats
 
 _FILTERS = {
     'base64': lambda data: base64.b64encode(data).decode('ascii'),

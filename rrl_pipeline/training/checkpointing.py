@@ -24,6 +24,7 @@ from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from rrl_pipeline import formats
 from rrl_pipeline import run_directory
 from rrl_pipeline.training import array_file
 
@@ -184,13 +185,17 @@ class Checkpointer:
     needed = _MOST_AT_ONCE * self.variable_bytes
     if free < needed:
       raise ValueError(
-          f'The checkpoints of {name} need {_size(needed)} in {folder}, which'
-          f' has {_size(free)} left. Make room, or choose another --run_dir.'
+          f'The checkpoints of {name} need {formats.size(needed)} in {folder},'
+          f' which has {formats.size(free)} left. Make room, or choose another'
+          ' --run_dir.'
       )
-    text = f'{name}: a checkpoint takes {_size(self.variable_bytes)}'
+    text = f'{name}: a checkpoint takes {formats.size(self.variable_bytes)}'
     if other_bytes:
-      text += f', and the replay up to {_size(other_bytes)} before compression'
-    text += f'; {_size(free)} are free in {folder}'
+      text += (
+          f', and the replay up to {formats.size(other_bytes)} before'
+          ' compression'
+      )
+    text += f'; {formats.size(free)} are free in {folder}'
     if free < needed + other_bytes:
       text += ', which may be too little'
     return text
@@ -340,10 +345,3 @@ def _checksum(path: pathlib.Path) -> dict[str, Any]:
   with open(path, 'rb') as file:
     digest = hashlib.file_digest(file, 'sha256').hexdigest()
     return {'bytes': file.tell(), 'sha256': digest}
-
-
-def _size(num_bytes: int) -> str:
-  """'2.1 MB' or '7.1 GB'."""
-  if num_bytes < 1e9:
-    return f'{num_bytes / 1e6:.1f} MB'
-  return f'{num_bytes / 1e9:.1f} GB'

@@ -149,7 +149,9 @@ def test_what_happens_to_an_episode_in_flight_is_said(
     with pytest.raises(interruptions.Killed):
       beginning.trainer(tmp_path).run()
   said = capsys.readouterr().err
-  assert 'control: a checkpoint takes 0.0 MB, and the replay up to 0.1' in said
+  assert 'control: a checkpoint takes 17.3 kB, and the replay up to' in said
+  # Of each row 40 x 40 pixels, 6 values, an action, a reward and 4 flags.
+  assert f'up to {60 * (1600 + 4 * 8 + 4) / 1e3:.1f} kB before' in said
   with monkeypatch.context() as patch:
     interruptions.kill_at(patch, actor.Actor, 'step', 50, 'after')
     with pytest.raises(interruptions.Killed):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rrl_pipeline.reports import formats
+from rrl_pipeline import formats
 
 
 @pytest.mark.parametrize(
