@@ -16,6 +16,7 @@ from rrl_pipeline.environments import factory
 from rrl_pipeline.launch import launch
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.teachers import bundle
+from rrl_pipeline.training import actor_role
 from rrl_pipeline.training import metric_log
 
 # Updates of the offline stage, behind which those of the online stage count.
@@ -25,8 +26,6 @@ MIN_REPLAY_STEPS, UPDATE_PERIOD = 100, 4
 # Steps from which on the teacher is not needed.
 WEANING_STEPS = 800
 _EPISODE_STEPS = 45
-# Of an actor.
-_MAX_ENVIRONMENTS = 4
 _SETTINGS = (
     'control=false',
     f'environment.max_episode_steps={_EPISODE_STEPS}',
@@ -147,9 +146,11 @@ def problems(
   expect('frames', counts, counts['frames'] == 4 * num_steps)
   # Updates that were not made: until so many steps could be drawn, and the
   # pieces under way then may have been an episode more in each environment.
+  # Those under way when an earlier learner ended never could be drawn.
   lag = num_steps // UPDATE_PERIOD - counts['learner_steps']
-  num_environments = _MAX_ENVIRONMENTS * num_actors
-  longest = MIN_REPLAY_STEPS + _EPISODE_STEPS * num_environments
+  num_environments = actor_role.NUM_ENVIRONMENTS * num_actors
+  lost = num_steps - counts['stored_steps']
+  longest = MIN_REPLAY_STEPS + _EPISODE_STEPS * num_environments + lost
   expect(
       'updates that are missing',
       lag,

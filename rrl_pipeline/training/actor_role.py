@@ -23,7 +23,7 @@ from rrl_pipeline.training import timing
 # little more than one. They are single ones: ALE's vector environment rounds a
 # pixel of every 26th frame the other way, and an episode of it cannot be
 # started by its number.
-_NUM_ENVIRONMENTS = 4
+NUM_ENVIRONMENTS = 4
 # Steps of each between looks at the learner's counters.
 _PULL_PERIOD = 6
 
@@ -53,8 +53,8 @@ def act(
   state = link.update_policy(network.variables)
   policy, stopwatch = acting.GreedyPolicy(network), timing.Stopwatch()
   actors = []
-  first = _NUM_ENVIRONMENTS * index
-  for number in range(first, first + _NUM_ENVIRONMENTS):
+  first = NUM_ENVIRONMENTS * index
+  for number in range(first, first + NUM_ENVIRONMENTS):
     environment = factory.make(
         environment_config, seeding.derive(seed, agent, 'environment', number)
     )

@@ -88,6 +88,7 @@ class LearnerRole:
         timing.Stopwatch(),
     )
     self._learner = self._run.learner
+    self._network = learner.network
     self._snapshots = self._run.snapshots
     self._pieces = episode_pieces.EpisodePieces(
         agent_config.n_step, environment_config.stack_size
@@ -171,7 +172,7 @@ class LearnerRole:
           weight_snapshots.Snapshot(
               self.actor_steps,
               self._learner.num_steps,
-              [variable.numpy() for variable in self._variables()],
+              self._network.get_weights(),
           )
       )
 
@@ -221,9 +222,6 @@ class LearnerRole:
     if self._learner.num_steps % self._config.log_period == 0:
       self._write_metrics()
 
-  def _variables(self) -> list:
-    return self._learner.learner.network.variables
-
   def _publish(self) -> None:
     """Gives the actors the weights of now."""
     state = role_link.PolicyState(
@@ -232,7 +230,7 @@ class LearnerRole:
         self._learner.asks_teacher(self.actor_steps),
         self._learner.horizon,
     )
-    self._link.push_policy(state, self._variables())
+    self._link.push_policy(state, self._network.variables)
 
   def _counters(self) -> role_link.Counters:
     return role_link.Counters(

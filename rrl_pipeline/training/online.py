@@ -10,12 +10,11 @@ import contextlib
 import os
 import pathlib
 import sys
-from typing import ContextManager, Optional, Sequence
+from typing import ContextManager, Optional
 
 import dm_env
 import numpy as np
 import reverb
-import tensorflow as tf
 
 from rrl_pipeline import stopping
 from rrl_pipeline.agents import acting
@@ -227,13 +226,15 @@ class OnlineTrainer:
 
   def _evaluate_waiting(self) -> None:
     """Makes the evaluations that a run of several processes left open."""
-    snapshots, variables = self._run.snapshots, self._network.variables
-    weights = [variable.numpy() for variable in variables]
+    snapshots = self._run.snapshots
+    if not len(snapshots):
+      return
+    weights = self._network.get_weights()
     while (waiting := snapshots.oldest()) is not None:
-      _assign(variables, waiting.weights)
+      self._network.set_weights(waiting.weights)
       self._evaluate(waiting.actor_steps, waiting.learner_steps)
       snapshots.discard(waiting.actor_steps)
-    _assign(variables, weights)
+    self._network.set_weights(weights)
 
   def _evaluate(self, actor_steps: int, learner_steps: int) -> None:
     with self.stopwatch.measure('evaluation'):
@@ -268,10 +269,3 @@ class OnlineTrainer:
           flush=True,
       )
       self._stop.stop()
-
-
-def _assign(
-    variables: Sequence[tf.Variable], values: Sequence[np.ndarray]
-) -> None:
-  for variable, value in zip(variables, values, strict=True):
-    variable.assign(value)

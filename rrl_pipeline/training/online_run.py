@@ -38,6 +38,7 @@ class OnlineRun:
     stored_steps: those of them that are or were in the replay: all but what an
       interrupted run of several actors lost.
     episodes: that were played.
+    checkpoint_steps: agent steps as of the newest checkpoint; 0 without one.
     training_return: raw return of the latest episode; NaN before.
     realised_value: of the latest episode, see `diagnostics.realised_value`.
   """
@@ -97,7 +98,7 @@ class OnlineRun:
     self._metrics = metric_log.MetricLog(directory)
     self._first_step = self.learner.num_steps
     self.actor_steps = self.stored_steps = self.episodes = 0
-    self._checkpoint_steps = 0
+    self.checkpoint_steps = 0
     self.training_return = self.realised_value = float('nan')
     self._clock = timing.Clock()
     self._restore()
@@ -121,19 +122,20 @@ class OnlineRun:
   @property
   def is_checkpoint_due(self) -> bool:
     """Whether the newest one is as old as it may become."""
-    due = self._checkpoint_steps + self._config.checkpoint_period
+    due = self.checkpoint_steps + self._config.checkpoint_period
     return self.actor_steps >= min(due, self._config.num_actor_steps)
 
   @property
-  def checkpoint_steps(self) -> int:
-    """Agent steps as of the newest checkpoint; 0 without one."""
-    return self._checkpoint_steps
+  def frames(self) -> int:
+    """Of the environment, in the agent steps that were taken."""
+    return self.actor_steps * self._environment_config.frame_skip
 
   def counts(self) -> dict[str, float]:
     """What the agent has done online, and the time that it took."""
     return {
         'actor_steps': self.actor_steps,
-        'frames': self.actor_steps * self._environment_config.frame_skip,
+        'stored_steps': self.stored_steps,
+        'frames': self.frames,
         'learner_steps': self.learner.num_steps - self._first_step,
         'episodes': self.episodes,
         **self._clock.total(),
@@ -149,7 +151,7 @@ class OnlineRun:
         {
             **values,
             'actor_steps': self.actor_steps,
-            'frames': self.actor_steps * self._environment_config.frame_skip,
+            'frames': self.frames,
             'epsilon': acting.epsilon(self._agent_config, self.actor_steps),
             'training_return': self.training_return,
             # Q-values above what follows them are too high.
@@ -166,7 +168,7 @@ class OnlineRun:
     Raises:
       OSError: it could not be written; the newest one is as it was.
     """
-    if self.actor_steps == self._checkpoint_steps:
+    if self.actor_steps == self.checkpoint_steps:
       return
     with self._checkpointer.explained(self.actor_steps):
       files, arrays = self._replay.save()
@@ -184,7 +186,7 @@ class OnlineRun:
         arrays,
         files,
     )
-    self._checkpoint_steps = self.actor_steps
+    self.checkpoint_steps = self.actor_steps
 
   def _restore(self) -> None:
     checkpoint = self._checkpointer.restore()
@@ -203,7 +205,7 @@ class OnlineRun:
       self._replay.restore()
     else:
       state = checkpoint.state
-      self.actor_steps = self._checkpoint_steps = state['actor_steps']
+      self.actor_steps = self.checkpoint_steps = state['actor_steps']
       self.stored_steps = state['stored_steps']
       self.episodes = state['episodes']
       self.training_return = state['training_return']
