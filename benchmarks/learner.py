@@ -30,7 +30,6 @@ To compare on one core, start it with `taskset -c 0`. On a busy machine compare
 CPU times; with several threads not even those, since PyTorch's wait busily.
 """
 
-import dataclasses
 import json
 import math
 import os
@@ -43,6 +42,7 @@ from typing import Callable, Optional
 from absl import app
 from absl import flags
 from acme import types
+import clocks
 import numpy as np
 
 from rrl_pipeline import scores
@@ -81,14 +81,6 @@ _BATCH, _ACTIONS, _SHAPE, _ROWS = 32, 6, (84, 84, 4), 5_000
 _WARM_UP = 5
 
 
-@dataclasses.dataclass(frozen=True)
-class _Time:
-  """Mean seconds of one of several repetitions."""
-
-  wall: float
-  cpu: float
-
-
 class _Teacher:
   """The network of CleanRL's teachers, untrained."""
 
@@ -103,18 +95,6 @@ class _Teacher:
 def _num_cores() -> int:
   """How many this process may use, and so TensorFlow's threads."""
   return len(os.sched_getaffinity(0))
-
-
-def _time(function: Callable[[], object], repeats: int) -> _Time:
-  function()
-  function()
-  wall, cpu = time.perf_counter(), time.process_time()
-  for _ in range(repeats):
-    function()
-  return _Time(
-      (time.perf_counter() - wall) / repeats,
-      (time.process_time() - cpu) / repeats,
-  )
 
 
 def _agent(precision: Optional[str] = None) -> agent_config.AgentConfig:
@@ -201,7 +181,8 @@ def _product_rate() -> float:
   """Multiplications per second of CPU time in a product of matrices."""
   size = 1_024
   matrix = tf.random.normal([size, size])
-  return size**3 / _time(lambda: tf.matmul(matrix, matrix).numpy(), 20).cpu
+  once = clocks.measure(lambda: tf.matmul(matrix, matrix).numpy(), 20)
+  return size**3 / once.cpu
 
 
 def _print_parts(transitions: types.Transition) -> None:
@@ -218,16 +199,16 @@ def _print_parts(transitions: types.Transition) -> None:
     return tf.add_n([tf.reduce_sum(g) for g in gradients])
 
   repeats = _STEPS.value
-  one_forward = _time(lambda: forward(observation).numpy(), repeats)
-  both = _time(lambda: backward(observation).numpy(), repeats)
-  whole = _time(
+  one_forward = clocks.measure(lambda: forward(observation).numpy(), repeats)
+  both = clocks.measure(lambda: backward(observation).numpy(), repeats)
+  whole = clocks.measure(
       lambda: learner.step(transitions, 3.0, 1e-4).loss.numpy(), repeats
   )
   mixed_learner = _learner(0, 'bfloat16')
-  mixed = _time(
+  mixed = clocks.measure(
       lambda: mixed_learner.step(transitions, 3.0, 1e-4).loss.numpy(), repeats
   )
-  plain = _time(_plain_step(transitions), repeats)
+  plain = clocks.measure(_plain_step(transitions), repeats)
   print(f'{_NETWORK.value}, {_PRECISION.value}:'
         f' {network.count_params():,} parameters, batch {_BATCH},'
         f' {_num_cores()} cores')
@@ -253,7 +234,7 @@ def _print_parts(transitions: types.Transition) -> None:
 
 def _offline(
     store: frame_store.FrameStore, teacher: Optional[_Teacher]
-) -> _Time:
+) -> clocks.Time:
   """Of a learner step; a teacher given is asked on each batch."""
   learner, agent = _learner(0), _agent()
   numbers = iter(range(_STEPS.value + 2))
@@ -267,10 +248,10 @@ def _offline(
       )
     learner.step(batch, 3.0, 1e-4).loss.numpy()
 
-  return _time(step, _STEPS.value)
+  return clocks.measure(step, _STEPS.value)
 
 
-def _online() -> _Time:
+def _online() -> clocks.Time:
   """Of one learner step and the agent steps before it."""
   agent, learner = _agent(), _learner(0)
   update, calls = learner.update, []
@@ -301,7 +282,7 @@ def _online() -> _Time:
     ).run()
   # The first call traces the update.
   first, last = np.array(calls[_WARM_UP]), np.array(calls[-1])
-  return _Time(*(last - first) / (len(calls) - 1 - _WARM_UP))
+  return clocks.Time(*(last - first) / (len(calls) - 1 - _WARM_UP))
 
 
 def _peer() -> dict[str, float]:

@@ -33,12 +33,12 @@ import pathlib
 import statistics
 import subprocess
 import tempfile
-import time
 from typing import Callable, Mapping, Optional
 
 from absl import app
 from absl import flags
 from acme import types
+import clocks
 import numpy as np
 import reverb
 
@@ -78,14 +78,6 @@ _CLEANRL_NETWORK = network_config.NatureConfig(padding='valid')
 _DOPAMINE_NETWORK = network_config.NatureConfig()
 
 
-@dataclasses.dataclass(frozen=True)
-class _Time:
-  """Mean seconds of one of several repetitions."""
-
-  wall: float
-  cpu: float
-
-
 class _Done(Exception):
   """Enough was timed."""
 
@@ -99,14 +91,14 @@ class _Clocks:
   def mark(self, trainer: online.OnlineTrainer) -> None:
     stopwatch = trainer.stopwatch
     self._marks.append((
-        _Time(time.perf_counter(), time.process_time()),
+        clocks.now(),
         dict(stopwatch.seconds),
         dict(stopwatch.cpu_seconds),
     ))
     if len(self._marks) > _WARM_UP + _UPDATES.value:
       raise _Done
 
-  def per_step(self) -> dict[str, _Time]:
+  def per_step(self) -> dict[str, clocks.Time]:
     """Of an agent step as a whole, and of each part of it."""
     (first, *first_parts), (last, *last_parts) = (
         self._marks[_WARM_UP],
@@ -114,16 +106,16 @@ class _Clocks:
     )
     steps = _UPDATE_PERIOD * (len(self._marks) - 1 - _WARM_UP)
     times = {
-        part: _Time(*(
+        part: clocks.Time(*(
             (after[part] - before[part]) / steps
             for before, after in zip(first_parts, last_parts)
         ))
         for part in _PARTS
     }
-    whole = _Time(
+    whole = clocks.Time(
         (last.wall - first.wall) / steps, (last.cpu - first.cpu) / steps
     )
-    times['other'] = _Time(
+    times['other'] = clocks.Time(
         whole.wall - sum(times[part].wall for part in _PARTS),
         whole.cpu - sum(times[part].cpu for part in _PARTS),
     )
@@ -168,7 +160,7 @@ def _guidance() -> guidance.Guidance:
 
 def _online_stage(
     network: network_config.NatureConfig, method: str
-) -> dict[str, _Time]:
+) -> dict[str, clocks.Time]:
   agent, clocks = _agent(method), _Clocks()
   learner = _learner(network, agent)
   update = learner.update
@@ -201,7 +193,7 @@ def _online_stage(
       return clocks.per_step()
 
 
-def _peer(python: str, script: str, *options: str) -> _Time:
+def _peer(python: str, script: str, *options: str) -> clocks.Time:
   """Of an agent step of what a script next to this one runs."""
   path = pathlib.Path(__file__).with_name(script)
   run = subprocess.run(
@@ -213,13 +205,13 @@ def _peer(python: str, script: str, *options: str) -> _Time:
   if run.returncode:
     raise RuntimeError(f'{script} failed:\n{run.stderr}')
   result = json.loads(run.stdout.splitlines()[-1])
-  return _Time(*(
+  return clocks.Time(*(
       result[f'online_{clock}_seconds'] / _UPDATE_PERIOD
       for clock in ('wall', 'cpu')
   ))
 
 
-def _cleanrl() -> _Time:
+def _cleanrl() -> clocks.Time:
   return _peer(
       _CLEANRL_PYTHON.value,
       'cleanrl_qdagger.py',
@@ -230,7 +222,7 @@ def _cleanrl() -> _Time:
   )
 
 
-def _dopamine() -> _Time:
+def _dopamine() -> clocks.Time:
   return _peer(
       _DOPAMINE_PYTHON.value,
       'dopamine_dqn.py',
@@ -240,13 +232,13 @@ def _dopamine() -> _Time:
 
 def _compare(
     name: str,
-    ours: Callable[[], Mapping[str, _Time]],
-    theirs: Callable[[], _Time],
+    ours: Callable[[], Mapping[str, clocks.Time]],
+    theirs: Callable[[], clocks.Time],
 ) -> None:
   ratios = []
   for i in range(_ROUNDS.value):
     own, other = ours()['agent step'], theirs()
-    ratios.append(_Time(other.wall / own.wall, other.cpu / own.cpu))
+    ratios.append(clocks.Time(other.wall / own.wall, other.cpu / own.cpu))
     print(
         f'round {i + 1}: online stage {1 / own.wall:6.1f} agent steps/s,'
         f' {own.cpu * 1e3:6.2f} ms CPU each; {name} {1 / other.wall:6.1f},'
@@ -259,21 +251,9 @@ def _compare(
   )
 
 
-def _time(function: Callable[[], object], repeats: int) -> _Time:
-  for _ in range(_WARM_UP):
-    function()
-  wall, cpu = time.perf_counter(), time.process_time()
-  for _ in range(repeats):
-    function()
-  return _Time(
-      (time.perf_counter() - wall) / repeats,
-      (time.process_time() - cpu) / repeats,
-  )
-
-
 def _floors(
     network: network_config.NatureConfig, method: str
-) -> dict[str, _Time]:
+) -> dict[str, clocks.Time]:
   """Of each part of an agent step on its own."""
   agent, repeats = _agent(method), 4 * _UPDATES.value
   generator = np.random.default_rng(0)
@@ -296,14 +276,16 @@ def _floors(
       np.zeros((_BATCH, _num_actions()), np.float32),
   )
   return {
-      'environment': _time(lambda: environment.step(next(actions)), repeats),
-      'inference': _time(lambda: policy(observation), repeats),
-      'insert': _time(_bare_reverb(frames[0]), repeats),
+      'environment': clocks.measure(
+          lambda: environment.step(next(actions)), repeats
+      ),
+      'inference': clocks.measure(lambda: policy(observation), repeats),
+      'insert': clocks.measure(_bare_reverb(frames[0]), repeats),
       'sample': _per_step(
-          _time(lambda: frames.take(batch, axis=0), _UPDATES.value)
+          clocks.measure(lambda: frames.take(batch, axis=0), _UPDATES.value)
       ),
       'learner': _per_step(
-          _time(
+          clocks.measure(
               lambda: learner.step(transitions, 0.0, 1e-4).loss.numpy(),
               _UPDATES.value,
           )
@@ -311,8 +293,8 @@ def _floors(
   }
 
 
-def _per_step(update: _Time) -> _Time:
-  return _Time(update.wall / _UPDATE_PERIOD, update.cpu / _UPDATE_PERIOD)
+def _per_step(update: clocks.Time) -> clocks.Time:
+  return clocks.Time(update.wall / _UPDATE_PERIOD, update.cpu / _UPDATE_PERIOD)
 
 
 def _bare_reverb(frame: np.ndarray) -> Callable[[], object]:
@@ -335,7 +317,8 @@ def _bare_reverb(frame: np.ndarray) -> Callable[[], object]:
 
 
 def _print_parts(
-    times: Mapping[str, _Time], floors: Mapping[str, Optional[_Time]]
+    times: Mapping[str, clocks.Time],
+    floors: Mapping[str, Optional[clocks.Time]],
 ) -> None:
   whole = times['agent step']
   print(f'{"ms per agent step":18} {"clock":>7} {"CPU":>7} {"share":>6}'

@@ -122,6 +122,22 @@ def pong_quick() -> 'config_lib.PipelineConfig':
   )
 
 
+def with_adam_epsilon(
+    agent: 'agent_config.AgentConfig', epsilon: float
+) -> 'agent_config.AgentConfig':
+  """The agent with another ε of Adam, if Adam is its optimiser.
+
+  The paper's 1.5e-4 all but stops the first thousands of updates.
+  """
+  from rrl_pipeline.agents import optimizer_config
+
+  if not isinstance(agent.optimizer, optimizer_config.AdamConfig):
+    return agent
+  return dataclasses.replace(
+      agent, optimizer=optimizer_config.AdamConfig(epsilon=epsilon)
+  )
+
+
 def _adapt_pong_quick(
     agent: 'agent_config.AgentConfig',
 ) -> 'agent_config.AgentConfig':
@@ -130,8 +146,6 @@ def _adapt_pong_quick(
   Schedules in agent steps end after two thirds of the budget, where a method
   has them. A learning rate that falls begins at 3e-4 instead of 1e-4.
   """
-  from rrl_pipeline.agents import optimizer_config
-
   changes = {}
   if agent.weaning.steps:
     changes['weaning'] = dataclasses.replace(agent.weaning, steps=2_000)
@@ -139,10 +153,8 @@ def _adapt_pong_quick(
     changes['epsilon_decay_steps'] = 2_000
   if agent.learning_rate > agent.weaned_learning_rate:
     changes['learning_rate'] = 3e-4
-  if isinstance(agent.optimizer, optimizer_config.AdamConfig):
-    changes['optimizer'] = optimizer_config.AdamConfig(epsilon=1e-5)
   return dataclasses.replace(
-      agent,
+      with_adam_epsilon(agent, 1e-5),
       target_update_period=250,
       min_replay_steps=1_000,
       replay_capacity=50_000,
@@ -209,13 +221,10 @@ def _adapt_balloon(
   leave the teacher unheard for tens of thousands of updates.
   """
   from rrl_pipeline.agents import algorithm_config
-  from rrl_pipeline.agents import optimizer_config
 
   changes = {}
   if agent.weaning.steps:
     changes['weaning'] = dataclasses.replace(agent.weaning, steps=40_000)
-  if isinstance(agent.optimizer, optimizer_config.AdamConfig):
-    changes['optimizer'] = optimizer_config.AdamConfig(epsilon=2e-5)
   if agent.distillation_weight:
     changes['distillation_weight'] = 300.0
   if agent.learning_rate > agent.weaned_learning_rate:
@@ -223,7 +232,7 @@ def _adapt_balloon(
   if agent.initial_network == 'teacher':
     changes |= {'learning_rate': 2e-6, 'weaned_learning_rate': 2e-6}
   return dataclasses.replace(
-      agent,
+      with_adam_epsilon(agent, 2e-5),
       algorithm=algorithm_config.QuantileConfig(num_quantiles=51),
       n_step=5,
       discount=0.993,

@@ -7,6 +7,8 @@ numbers are those of the paper's experiments is brought to the suite's scale.
 import dataclasses
 from typing import Any, Callable, Mapping, TYPE_CHECKING
 
+from rrl_pipeline.launch import presets
+
 # The functions import what they compose: settings live beside their components,
 # which take seconds to import, and --help shall not wait for them.
 if TYPE_CHECKING:
@@ -242,7 +244,7 @@ def _adapt_100k(
     agent: 'agent_config.AgentConfig',
 ) -> 'agent_config.AgentConfig':
   return _adapt(
-      _with_small_epsilon(agent),
+      presets.with_adam_epsilon(agent, 1e-5),
       num_actor_steps=_100K_ACTOR_STEPS,
       learning_rate=1e-4,
       epsilon_decay_steps=2_000,
@@ -256,7 +258,7 @@ def _adapt_small(
     agent: 'agent_config.AgentConfig',
 ) -> 'agent_config.AgentConfig':
   return _adapt(
-      _with_small_epsilon(agent),
+      presets.with_adam_epsilon(agent, 1e-5),
       num_actor_steps=_SMALL_ACTOR_STEPS,
       learning_rate=1e-4,
       epsilon_decay_steps=2_500,
@@ -264,19 +266,6 @@ def _adapt_small(
       target_update_period=500,
       min_replay_steps=1_000,
       replay_capacity=100_000,
-  )
-
-
-def _with_small_epsilon(
-    agent: 'agent_config.AgentConfig',
-) -> 'agent_config.AgentConfig':
-  """The paper's 1.5e-4 all but stops the first thousands of Adam's updates."""
-  from rrl_pipeline.agents import optimizer_config
-
-  if not isinstance(agent.optimizer, optimizer_config.AdamConfig):
-    return agent
-  return dataclasses.replace(
-      agent, optimizer=optimizer_config.AdamConfig(epsilon=1e-5)
   )
 
 

@@ -143,18 +143,22 @@ def test_one_update_for_so_many_steps_of_all(
   assert int(again._learner.num_steps) == learner_steps
 
 
+def _rows(client, adder, steps):
+  """An episode's rows: of its start and of (reward, teacher's value) each."""
+  frame = np.zeros((40, 40), np.uint8)
+  adder.add_first(dm_env.restart(frame))
+  for number, (reward, value) in enumerate(steps, 1):
+    end = dm_env.termination if number == len(steps) else dm_env.transition
+    adder.add(0, end(np.float32(reward), frame), np.full(6, value, np.float32))
+  return actor_rows.read(client, len(steps) + 1)
+
+
 def test_rows_without_the_teacher_are_not_learned_from(tmp_path, address):
   link = role_link.RoleLink(address)
   role = _role(tmp_path)
   role._link = link
   adder = actor_rows.ActorStepAdder(link.client, 6, 0)
-  frame = np.zeros((40, 40), np.uint8)
-  adder.add_first(dm_env.restart(frame))
-  for value in (1.0, 0.0, 1.0):
-    adder.add(
-        0, dm_env.transition(np.float32(0), frame), np.full(6, value, np.float32)
-    )
-  for row in actor_rows.read(link.client, 3):
+  for row in _rows(link.client, adder, [(0, 1), (0, 0), (0, 1)]):
     role._take(row)
   # The student is not weaned, so the second one is from before a restart.
   assert role.actor_steps == 2
@@ -165,21 +169,13 @@ def test_rows_that_come_twice_count_once(tmp_path, address):
   role = _role(tmp_path)
   role._link = link
   adder = actor_rows.ActorStepAdder(link.client, 6, 0)
-  frame = np.zeros((40, 40), np.uint8)
-  adder.add_first(dm_env.restart(frame))
-  values = np.ones(6, np.float32)
-  for end in (dm_env.transition, dm_env.transition, dm_env.termination):
-    adder.add(0, end(np.float32(1), frame), values)
-  rows = actor_rows.read(link.client, 4)
+  rows = _rows(link.client, adder, 3 * [(1, 1)])
   for row in (*rows[:2], *rows[:2], rows[2], rows[3], rows[2]):
     role._take(row)
   assert role.actor_steps == role._run.stored_steps == 3
   assert role._run.training_return == 3
   # The reward of a lost row is missed, and so is the return.
-  adder.add_first(dm_env.restart(frame))
-  for end in (dm_env.transition, dm_env.transition, dm_env.termination):
-    adder.add(0, end(np.float32(5), frame), values)
-  rows = actor_rows.read(link.client, 4)
+  rows = _rows(link.client, adder, 3 * [(5, 1)])
   for row in (rows[0], *rows[2:]):
     role._take(row)
   assert role.actor_steps == 5
