@@ -195,4 +195,6 @@ def _progress(address: str, agent: str, total: int) -> Iterator[None]:
     yield
   finally:
     ended.set()
-    thread.join(2 * _REFRESH_SECONDS)
+    # A thread that returned from a call of Reverb while the interpreter shuts
+    # down would abort the process. Its calls are short, even in vain.
+    thread.join()

@@ -1,6 +1,8 @@
-"""Of all tests: the order in which they run."""
+"""Of all tests: the order in which they run, and a disk that is soon full."""
 
 import pathlib
+import subprocess
+from typing import Iterator
 
 import pytest
 
@@ -13,3 +15,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
   pytest-xdist keeps this order if it is told --no-loadscope-reorder.
   """
   items.sort(key=lambda item: _LONG not in item.path.parents)
+
+
+@pytest.fixture(name='small_disk')
+def fixture_small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """A disk of a megabyte."""
+  disk = tmp_path / 'disk'
+  disk.mkdir()
+  mounted = subprocess.run(
+      ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk],
+      capture_output=True,
+      text=True,
+      check=False,
+  )
+  if mounted.returncode:
+    pytest.skip(f'no small disk can be mounted here: {mounted.stderr.strip()}')
+  yield disk
+  subprocess.run(['umount', '--lazy', disk], check=True)

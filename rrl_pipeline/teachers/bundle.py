@@ -7,6 +7,7 @@ A student is exported in the same form, so every student can be a teacher.
 """
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -186,22 +187,38 @@ def export(
     network: tf.keras.Model,
     description: Description,
 ) -> None:
-  """Writes a bundle, replacing one that is there; whole or not at all."""
+  """Writes a bundle, replacing one that is there; whole or not at all.
+
+  Raises:
+    OSError: it could not be written; one that was there is as it was.
+  """
   directory = pathlib.Path(directory)
   temporary = directory.with_name(directory.name + '.incomplete')
   shutil.rmtree(temporary, ignore_errors=True)
   temporary.mkdir(parents=True)
-  tf.saved_model.save(_Exported(network), os.fspath(temporary / _MODEL))
+  try:
+    _write(temporary, network, description)
+  except (OSError, tf.errors.ResourceExhaustedError) as error:
+    shutil.rmtree(temporary, ignore_errors=True)
+    # TensorFlow has its own error for a full disk.
+    number = getattr(error, 'errno', None) or errno.ENOSPC
+    raise OSError(number, os.strerror(number), os.fspath(directory)) from error
+  shutil.rmtree(directory, ignore_errors=True)
+  os.replace(temporary, directory)
+
+
+def _write(
+    directory: pathlib.Path, network: tf.keras.Model, description: Description
+) -> None:
+  tf.saved_model.save(_Exported(network), os.fspath(directory / _MODEL))
   content = {
       'format': _FORMAT,
       **dataclasses.asdict(description),
-      'sha256': _hash(temporary / _MODEL),
+      'sha256': _hash(directory / _MODEL),
   }
-  (temporary / _DESCRIPTION).write_text(
+  (directory / _DESCRIPTION).write_text(
       json.dumps(content, indent=2, sort_keys=True) + '\n'
   )
-  shutil.rmtree(directory, ignore_errors=True)
-  os.replace(temporary, directory)
 
 
 def find(name: str) -> pathlib.Path:

@@ -46,9 +46,8 @@ def evaluate(
         learner_steps=int(state.learner_steps),
         actor_steps=int(state.actor_steps),
     )
-    link.send_records(
-        evaluation.evaluate(
-            environment_config, config, policy, progress, config.num_episodes
-        )
+    records = evaluation.evaluate(
+        environment_config, config, policy, progress, config.num_episodes
     )
+    link.send_evaluation(role_link.Evaluation(counters.offer, records))
     done = counters.offer

@@ -96,8 +96,8 @@ class LearnerRole:
     # Of the episode that each actor is in; none if rows of it were missed.
     self._rewards: dict[int, list[float]] = {}
     self._staleness: list[int] = []
+    # Number of the weights that wait for an evaluation; 0 if none do.
     self._offer = 0
-    self._offered: Optional[weight_snapshots.Snapshot] = None
 
   @property
   def actor_steps(self) -> int:
@@ -242,33 +242,31 @@ class LearnerRole:
     if time.monotonic() < self._next_tick:
       return
     self._next_tick = time.monotonic() + _TICK_SECONDS
-    for records in self._link.read_records():
-      self._take_records(records)
+    for evaluation in self._link.read_evaluations():
+      self._take_evaluation(evaluation)
     if not self._link.has_policy:
       # The server was started anew.
       self._publish()
-      self._offered = None
-    if self._offered is None:
+      self._offer = 0
+    if not self._offer:
       self._offer_oldest()
     self._link.push_counters(self._counters())
 
-  def _take_records(self, records) -> None:
-    offered = self._offered
-    if offered is None or (
-        (records[0].actor_steps, records[0].learner_steps) != offered[:2]
-    ):
-      return  # Of an evaluator that did it twice.
-    self._run.evaluations.append(records)
-    self._snapshots.discard(offered.actor_steps)
-    self._offered, self._offer = None, 0
+  def _take_evaluation(self, evaluation: role_link.Evaluation) -> None:
+    if evaluation.offer != self._offer:
+      # Of an evaluator that did it twice, or offered before a restart.
+      return
+    self._run.evaluations.append(evaluation.records)
+    self._snapshots.discard(evaluation.records[0].actor_steps)
+    self._offer = 0
     self._learner.wean(self._run.evaluations)
     self._publish()
 
   def _offer_oldest(self) -> None:
-    self._offered = self._snapshots.oldest()
-    if self._offered is None:
+    oldest = self._snapshots.oldest()
+    if oldest is None:
       return
-    steps, learner_steps, weights = self._offered
+    steps, learner_steps, weights = oldest
     self._link.push_offer(
         role_link.PolicyState(steps, learner_steps, False, 0), weights
     )

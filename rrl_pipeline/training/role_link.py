@@ -62,6 +62,18 @@ class PolicyState(NamedTuple):
   horizon: int
 
 
+class Evaluation(NamedTuple):
+  """What came of weights that were offered.
+
+  Attributes:
+    offer: number that `Counters` gave them.
+    records: of their episodes.
+  """
+
+  offer: int
+  records: list[types.EvaluationRecord]
+
+
 class _Policy(NamedTuple):
   state: PolicyState
   weights: tuple
@@ -73,6 +85,9 @@ _STATE_SIGNATURE = PolicyState(
         tf.TensorSpec((), dtype)
         for dtype in (np.int64, np.int64, np.bool_, np.int64)
     )
+)
+_EVALUATION_SIGNATURE = Evaluation(
+    tf.TensorSpec((), np.int64), tf.TensorSpec([None], np.uint8)
 )
 
 
@@ -106,7 +121,7 @@ def make_server(
           _table_of_one(_OFFER, policy),
           _table_of_one(_END, tf.TensorSpec((), np.bool_)),
           reverb.Table.queue(
-              _RECORDS, _MAX_RECORDS, signature=tf.TensorSpec([None], np.uint8)
+              _RECORDS, _MAX_RECORDS, signature=_EVALUATION_SIGNATURE
           ),
       ],
       port,
@@ -220,22 +235,23 @@ class RoleLink:
       return []
     return self.patience.write(lambda: actor_rows.read(self.client, count))
 
-  def send_records(self, records: Sequence[types.EvaluationRecord]) -> None:
-    """Gives the learner the records of one evaluation."""
-    text = '\n'.join(record.to_json() for record in records)
-    self._insert(np.frombuffer(text.encode(), np.uint8), _RECORDS)
+  def send_evaluation(self, evaluation: Evaluation) -> None:
+    """Gives the learner the records of the weights that it offered."""
+    text = '\n'.join(record.to_json() for record in evaluation.records)
+    self._insert(
+        Evaluation(
+            np.int64(evaluation.offer), np.frombuffer(text.encode(), np.uint8)
+        ),
+        _RECORDS,
+    )
 
-  def read_records(self) -> list[list[types.EvaluationRecord]]:
-    """The records of evaluations that came since the last call."""
+  def read_evaluations(self) -> list[Evaluation]:
+    """Those that came since the last call."""
     unread = self.sizes()[_RECORDS]
     if not unread:
       return []
     samples = self.patience.write(lambda: self._sample(_RECORDS, unread))
-    texts = [sample.data[0].tobytes().decode() for sample in samples]
-    return [
-        [types.EvaluationRecord.from_json(line) for line in text.split('\n')]
-        for text in texts
-    ]
+    return [_evaluation(*sample.data) for sample in samples]
 
   @functools.cached_property
   def _container(self) -> Any:
@@ -289,6 +305,14 @@ class RoleLink:
     for variable, value in zip(variables, weights, strict=True):
       variable.assign(value)
     return PolicyState(*(value.numpy() for value in state))
+
+
+def _evaluation(offer: np.ndarray, text: np.ndarray) -> Evaluation:
+  lines = np.squeeze(text, 0).tobytes().decode().split('\n')
+  return Evaluation(
+      int(np.squeeze(offer)),
+      [types.EvaluationRecord.from_json(line) for line in lines],
+  )
 
 
 def _attempt_seconds() -> int:

@@ -119,7 +119,7 @@ def _assert_complete(run_dir: pathlib.Path) -> None:
   assert not small_online_run.problems(run_dir, _STEPS, _PERIOD, 2)
 
 
-def test_a_run_of_two_actors_is_stopped_killed_and_completed(run_dir):
+def test_a_run_is_stopped_killed_damaged_and_completed(run_dir):
   run = _Run(run_dir)
   run.wait_until(run.checkpoints)
   reached = run.checkpoints()[-1]
@@ -139,10 +139,16 @@ def test_a_run_of_two_actors_is_stopped_killed_and_completed(run_dir):
   run.program.kill()
   run.wait()
   _assert_gone(processes)
+  before, newest = run.checkpoints()
+  variables = run.agent / 'checkpoints' / str(newest) / 'variables.npz'
+  variables.write_bytes(variables.read_bytes()[:-1])
 
   run = _Run(run_dir)
   processes = run.descendants()
   assert run.wait() == 0, run.output()
+  learner_log = (run.agent / 'logs' / 'learner.log').read_text()
+  assert f'warning: damaged checkpoint {variables.parent}: ' in learner_log
+  assert f'Going on from the one before it, of step {before}.' in learner_log
   _assert_complete(run_dir)
   _assert_gone(processes)
   assert f'{_STEPS}/{_STEPS}' in run.output()

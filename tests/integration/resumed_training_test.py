@@ -10,7 +10,6 @@ import itertools
 import os
 import shutil
 import signal
-import subprocess
 import time
 
 import numpy as np
@@ -258,20 +257,6 @@ def test_a_learner_among_processes_goes_on_from_what_one_process_left(
   store = role._learner.replay.store
   for name, value in store.rows(store.oldest, 155)._asdict().items():
     np.testing.assert_array_equal(value, expected[name])
-
-
-@pytest.fixture(name='small_disk')
-def fixture_small_disk(tmp_path):
-  disk = tmp_path / 'disk'
-  disk.mkdir()
-  mounted = subprocess.run(
-      ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk],
-      capture_output=True, text=True, check=False,
-  )
-  if mounted.returncode:
-    pytest.skip(f'no small disk can be mounted here: {mounted.stderr.strip()}')
-  yield disk
-  subprocess.run(['umount', '--lazy', disk], check=True)
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(

@@ -1,6 +1,7 @@
 """Tests of teacher bundles: values survive, misfits and damage are refused."""
 
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -117,16 +118,21 @@ def test_an_export_replaces_the_one_before_as_a_whole(copy):
   assert os.listdir(copy.parent) == ['bundle']
 
 
-def test_a_failed_export_leaves_the_old_bundle(copy, monkeypatch):
-
-  def fail(*unused_args, **unused_kwargs):
-    raise OSError('no space left on device')
-
-  monkeypatch.setattr(bundle.json, 'dumps', fail)
-  with pytest.raises(OSError, match='no space'):
-    bundle.export(copy, _network(1), _DESCRIPTION)
-  monkeypatch.undo()
-  assert _load(copy).description == _DESCRIPTION
+# Of what a bundle takes: nothing, the model's files but not all of them, and all
+# but the description.
+@pytest.mark.parametrize('share', [0.0, 0.5, 0.95])
+def test_a_full_disk_leaves_the_old_bundle(exported, small_disk, share):
+  directory = small_disk / 'bundle'
+  shutil.copytree(exported, directory)
+  taken = 1_048_576 - shutil.disk_usage(small_disk).free
+  with open(small_disk / 'ballast', 'wb') as ballast:
+    ballast.write(bytes(int(1_048_576 - (1 + share) * taken)))
+  with pytest.raises(OSError, match='No space left') as raised:
+    bundle.export(directory, _network(1), _DESCRIPTION)
+  assert raised.value.errno == errno.ENOSPC
+  assert raised.value.filename == str(directory)
+  assert sorted(os.listdir(small_disk)) == ['ballast', 'bundle']
+  assert _load(directory).description == _DESCRIPTION
 
 
 @pytest.mark.parametrize(

@@ -71,17 +71,19 @@ def _evaluate(address: str) -> None:
     counters = link.counters()
     if counters and counters.offer not in (0, done):
       state = link.update_offer(variables)
-      records = [
-          types.EvaluationRecord(
-              agent='student', stage='online', seed=0,
-              learner_steps=int(state.learner_steps),
-              actor_steps=int(state.actor_steps),
-              frames=4 * int(state.actor_steps), episode=0,
-              episode_return=-4.0, episode_length=9, terminal=True,
-          )
-      ]
-      link.send_records(records)
-      link.send_records(records)  # Twice, as one that was started again.
+      record = types.EvaluationRecord(
+          agent='student', stage='online', seed=0,
+          learner_steps=int(state.learner_steps),
+          actor_steps=int(state.actor_steps),
+          frames=4 * int(state.actor_steps), episode=0,
+          episode_return=-4.0, episode_length=9, terminal=True,
+      )
+      answer = role_link.Evaluation(counters.offer, [record])
+      # Of the learner before this one, whose weights of then were others.
+      stale = dataclasses.replace(record, episode_return=9.0)
+      link.send_evaluation(role_link.Evaluation(counters.offer + 1, [stale]))
+      link.send_evaluation(answer)
+      link.send_evaluation(answer)  # Twice, as one that was started again.
       done = counters.offer
 
 
@@ -137,6 +139,7 @@ def test_one_update_for_so_many_steps_of_all(
   assert role.actor_steps == 400
   records = role._run.evaluations.records
   assert [record.actor_steps for record in records] == [200, 400]
+  assert {record.episode_return for record in records} == {-4.0}
   # Nothing is left of what a run may be resumed with, and it is finished.
   again = _role(tmp_path, agent)
   assert again.actor_steps == 400 and not len(again._snapshots)

@@ -65,14 +65,17 @@ def test_all_are_told_of_the_end(links):
   assert actor.is_finished
 
 
-def test_records_arrive_once(links):
+def test_evaluations_arrive_once(links):
   learner, evaluator = links
-  assert not learner.read_records()
-  evaluations = [[_record(0), _record(1)], [_record(2)]]
-  for records in evaluations:
-    evaluator.send_records(records)
-  assert learner.read_records() == evaluations
-  assert not learner.read_records()
+  assert not learner.read_evaluations()
+  evaluations = [
+      role_link.Evaluation(2**61, [_record(0), _record(1)]),
+      role_link.Evaluation(7, [_record(2)]),
+  ]
+  for evaluation in evaluations:
+    evaluator.send_evaluation(evaluation)
+  assert learner.read_evaluations() == evaluations
+  assert not learner.read_evaluations()
 
 
 def test_a_server_that_is_not_there_is_named(monkeypatch):
