@@ -16,6 +16,7 @@ after a warm-up, and what the number of actors changes.
 import dataclasses
 import multiprocessing
 import os
+import pathlib
 import tempfile
 import time
 from typing import Callable
@@ -33,6 +34,7 @@ from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.training import actor_role
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import learner_role
+from rrl_pipeline.training import online_setup
 from rrl_pipeline.training import role_link
 
 _ACTORS = flags.DEFINE_list('actors', ['1', '2', '4'], 'Numbers of actors.')
@@ -127,8 +129,8 @@ def _learn(
 
   learner.update = timed_update
   with tempfile.TemporaryDirectory() as directory:
-    role = learner_role.LearnerRole(
-        directory,
+    setup = online_setup.OnlineSetup(
+        pathlib.Path(directory),
         _AGENT,
         environment,
         _agent(),
@@ -140,7 +142,7 @@ def _learn(
         learner,
         0,
     )
-    role.run(link)
+    learner_role.LearnerRole(setup).run(link)
 
 
 def _read(

@@ -30,6 +30,7 @@ To compare on one core, start it with `taskset -c 0`. On a busy machine compare
 CPU times; with several threads not even those, since PyTorch's wait busily.
 """
 
+import itertools
 import json
 import math
 import os
@@ -58,6 +59,7 @@ from rrl_pipeline.replay import stacks
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import guidance
 from rrl_pipeline.training import online
+from rrl_pipeline.training import online_setup
 
 # After rrl_pipeline, which chooses TensorFlow's kernels.
 import tensorflow as tf
@@ -68,7 +70,9 @@ _NETWORKS = {
     # CleanRL's has 256 hidden units, the paper's 512.
     'impala': network_config.ImpalaConfig(hidden_units=256),
 }
-_STEPS = flags.DEFINE_integer('steps', 60, 'Learner steps to time.')
+_STEPS = flags.DEFINE_integer(
+    'steps', 60, 'Learner steps to time.', lower_bound=10
+)
 _NETWORK = flags.DEFINE_enum('network', 'nature', list(_NETWORKS), 'Network.')
 _PRECISION = flags.DEFINE_enum(
     'precision', 'float32', ['float32', 'bfloat16'], 'Of the layers.'
@@ -237,7 +241,7 @@ def _offline(
 ) -> clocks.Time:
   """Of a learner step; a teacher given is asked on each batch."""
   learner, agent = _learner(0), _agent()
-  numbers = iter(range(_STEPS.value + 2))
+  numbers = itertools.count()
 
   def step():
     batch = store.sample(_BATCH, agent.n_step, agent.discount, 0, next(numbers))
@@ -265,8 +269,8 @@ def _online() -> clocks.Time:
   learner.update = timed_update
   steps = agent.min_replay_steps + agent.update_period * _STEPS.value
   with tempfile.TemporaryDirectory() as directory:
-    online.OnlineTrainer(
-        directory,
+    setup = online_setup.OnlineSetup(
+        pathlib.Path(directory),
         'benchmark',
         atari.AtariConfig(game='Pong'),
         agent,
@@ -275,10 +279,12 @@ def _online() -> clocks.Time:
             evaluation_period=10 * steps,
             checkpoint_period=10 * steps,
         ),
-        config_lib.EvaluationConfig(num_episodes=1, num_parallel=1),
         learner,
         0,
         guidance.Guidance(_Teacher(), scores.Scale(random=-21, teacher=21)),
+    )
+    online.OnlineTrainer(
+        setup, config_lib.EvaluationConfig(num_episodes=1, num_parallel=1)
     ).run()
   # The first call traces the update.
   first, last = np.array(calls[_WARM_UP]), np.array(calls[-1])

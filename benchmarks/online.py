@@ -56,6 +56,7 @@ from rrl_pipeline.replay import tables
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import guidance
 from rrl_pipeline.training import online
+from rrl_pipeline.training import online_setup
 
 # After rrl_pipeline, which chooses TensorFlow's kernels.
 import tensorflow as tf
@@ -161,19 +162,19 @@ def _guidance() -> guidance.Guidance:
 def _online_stage(
     network: network_config.NatureConfig, method: str
 ) -> dict[str, clocks.Time]:
-  agent, clocks = _agent(method), _Clocks()
+  agent, marks = _agent(method), _Clocks()
   learner = _learner(network, agent)
   update = learner.update
 
   def timed_update(*args):
-    clocks.mark(trainer)
+    marks.mark(trainer)
     return update(*args)
 
   learner.update = timed_update
   endless = 10**6
   with tempfile.TemporaryDirectory() as directory:
-    trainer = online.OnlineTrainer(
-        directory,
+    setup = online_setup.OnlineSetup(
+        pathlib.Path(directory),
         'benchmark',
         atari.AtariConfig(game=_GAME.value),
         agent,
@@ -182,15 +183,15 @@ def _online_stage(
             evaluation_period=endless,
             checkpoint_period=endless,
         ),
-        config_lib.EvaluationConfig(),
         learner,
         0,
         _guidance() if method == 'qdagger' else None,
     )
+    trainer = online.OnlineTrainer(setup, config_lib.EvaluationConfig())
     try:
       trainer.run()
     except _Done:
-      return clocks.per_step()
+      return marks.per_step()
 
 
 def _peer(python: str, script: str, *options: str) -> clocks.Time:

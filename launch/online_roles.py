@@ -90,8 +90,6 @@ def run_role(
   elif role == 'learner':
     roles.learn(
         context.directory / agent,
-        agent,
-        task,
         address,
         lambda: pipeline.prepare_online(context, agent),
     )

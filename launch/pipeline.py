@@ -14,6 +14,7 @@ from rrl_pipeline.launch import costs
 
 if TYPE_CHECKING:
   from rrl_pipeline.agents import config as agent_config
+  from rrl_pipeline.training import online_setup
   from rrl_pipeline.training import students
 
 
@@ -176,11 +177,14 @@ def online(context: stages.Context) -> stages.Result:
   from rrl_pipeline.training import students
 
   outputs, counts = {}, {}
-  for agent in online_agents(context):
-    counts[agent] = students.train_online(
-        context.directory, *_online_arguments(context, agent)
-    )
+  for agent, agent_config in online_agents(context).items():
     directory = context.directory / agent
+    counts[agent] = students.train_online(
+        directory,
+        task(context),
+        agent_config,
+        lambda agent=agent: prepare_online(context, agent),
+    )
     outputs[agent] = context.relative(directory / 'bundle')
     outputs |= _hash_of_evaluations(directory, f'{agent}_')
   return stages.Result(outputs, counts)
@@ -204,17 +208,8 @@ def _agent_names(context: stages.Context) -> tuple[str, ...]:
 
 def prepare_online(
     context: stages.Context, agent: str
-) -> 'students.Preparation':
+) -> 'online_setup.OnlineSetup':
   """What this agent's online training begins with."""
-  from rrl_pipeline.training import students
-
-  return students.prepare_online(
-      context.directory / agent, *_online_arguments(context, agent)
-  )
-
-
-def _online_arguments(context: stages.Context, agent: str) -> tuple:
-  """The arguments of `students.train_online` behind the directory."""
   from rrl_pipeline.training import students
 
   config = context.config
@@ -224,7 +219,8 @@ def _online_arguments(context: stages.Context, agent: str) -> tuple:
       and context.inputs['offline']['counts'][_LEARNER_STEPS]
   ):
     pretrained = context.run.stage('offline')
-  return (
+  return students.prepare_online(
+      context.directory / agent,
       agent,
       task(context),
       online_agents(context)[agent],

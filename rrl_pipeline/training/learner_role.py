@@ -6,26 +6,19 @@ their steps; actors wait while it is behind. So the ratio is exact, whatever
 their number. Checkpoints are those of the single-process loop.
 """
 
-import os
 import secrets
 import time
-from typing import Optional
 
 import numpy as np
 
 from rrl_pipeline import stopping
-from rrl_pipeline.agents import config as agent_config_lib
 from rrl_pipeline.agents import diagnostics
-from rrl_pipeline.agents import learning
-from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.replay import actor_rows
 from rrl_pipeline.replay import episode_pieces
-from rrl_pipeline.training import config as config_lib
-from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import online_run
+from rrl_pipeline.training import online_setup
 from rrl_pipeline.training import patience
 from rrl_pipeline.training import role_link
-from rrl_pipeline.training import teacher_data
 from rrl_pipeline.training import timing
 from rrl_pipeline.training import weight_snapshots
 
@@ -39,59 +32,29 @@ _TICK_SECONDS = 0.5
 class LearnerRole:
   """Trains one agent on the steps of actors that are other processes."""
 
-  def __init__(
-      self,
-      directory: str | os.PathLike,
-      agent: str,
-      environment_config: environment_config_lib.EnvironmentConfig,
-      agent_config: agent_config_lib.AgentConfig,
-      config: config_lib.OnlineConfig,
-      learner: learning.Learner,
-      seed: int,
-      guidance: Optional[guidance_lib.Guidance] = None,
-      data: teacher_data.TeacherData = teacher_data.TeacherData(),
-  ):
+  def __init__(self, setup: online_setup.OnlineSetup):
     """Opens the run of one agent, as it was at its newest checkpoint.
 
     Args:
-      directory: of this agent's records and checkpoints.
-      agent: its name in the records.
-      environment_config: the environment.
-      agent_config: how it learns.
-      config: for how long.
-      learner: its networks, as they are when the online stage begins.
-      seed: of the run.
-      guidance: the teacher; needed where agent_config asks for one.
-      data: of the teacher; likewise.
+      setup: what it begins with.
 
     Raises:
       ValueError: if episodes shall be recorded.
     """
-    if config.record_episodes:
+    if setup.config.record_episodes:
       raise ValueError(
           'online.record_episodes is for one process that acts and learns;'
           ' leave --num_actors out, or set it to false.'
       )
-    self._environment_config = environment_config
-    self._agent_config = agent_config
-    self._config = config
-    self._run = online_run.OnlineRun(
-        directory,
-        agent,
-        environment_config,
-        agent_config,
-        config,
-        learner,
-        seed,
-        guidance,
-        data,
-        timing.Stopwatch(),
-    )
+    self._environment_config = setup.environment_config
+    self._agent_config = setup.agent_config
+    self._config = setup.config
+    self._run = online_run.OnlineRun(setup, timing.Stopwatch())
     self._learner = self._run.learner
-    self._network = learner.network
+    self._network = setup.learner.network
     self._snapshots = self._run.snapshots
     self._pieces = episode_pieces.EpisodePieces(
-        agent_config.n_step, environment_config.stack_size
+        setup.agent_config.n_step, setup.environment_config.stack_size
     )
     # Of the episode that each actor is in; none if rows of it were missed.
     self._rewards: dict[int, list[float]] = {}

@@ -7,10 +7,8 @@ what their networks start from.
 """
 
 import contextlib
-import os
-import pathlib
 import sys
-from typing import ContextManager, Optional
+from typing import ContextManager
 
 import dm_env
 import numpy as np
@@ -18,9 +16,6 @@ import reverb
 
 from rrl_pipeline import stopping
 from rrl_pipeline.agents import acting
-from rrl_pipeline.agents import config as agent_config_lib
-from rrl_pipeline.agents import learning
-from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.environments import factory
 from rrl_pipeline.replay import adders
 from rrl_pipeline.replay import server as server_lib
@@ -30,11 +25,10 @@ from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import episode_recording
 from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import exploration as exploration_lib
-from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import online_run
+from rrl_pipeline.training import online_setup
 from rrl_pipeline.training import progress as progress_lib
 from rrl_pipeline.training import seeding
-from rrl_pipeline.training import teacher_data
 from rrl_pipeline.training import timing
 
 # What an episode in flight has to end, so that a checkpoint can be taken.
@@ -46,68 +40,29 @@ class OnlineTrainer:
 
   def __init__(
       self,
-      directory: str | os.PathLike,
-      agent: str,
-      environment_config: environment_config_lib.EnvironmentConfig,
-      agent_config: agent_config_lib.AgentConfig,
-      config: config_lib.OnlineConfig,
+      setup: online_setup.OnlineSetup,
       evaluation_config: config_lib.EvaluationConfig,
-      learner: learning.Learner,
-      seed: int,
-      guidance: Optional[guidance_lib.Guidance] = None,
-      data: teacher_data.TeacherData = teacher_data.TeacherData(),
   ):
     """Opens the run of one agent.
 
     Args:
-      directory: of this agent's records and checkpoints.
-      agent: its name in the records.
-      environment_config: the environment.
-      agent_config: how it learns and acts.
-      config: for how long.
+      setup: what it begins with.
       evaluation_config: how it is evaluated.
-      learner: its networks, as they are when the online stage begins.
-      seed: of the run.
-      guidance: the teacher; needed where agent_config asks for one.
-      data: of the teacher; likewise.
 
     Raises:
-      ValueError: if agent_config asks for what is not given.
+      ValueError: if its method asks for data that is not given.
     """
-    if agent_config.needs_teacher and guidance is None:
-      raise ValueError(
-          f'The method of agent {agent!r} needs a teacher, but has none:'
-          f' distillation_weight is {agent_config.distillation_weight:g},'
-          f' margin_weight {agent_config.margin_weight:g}, roll_in.horizon'
-          f' {agent_config.roll_in.horizon}, weaning.schedule'
-          f' {agent_config.weaning.schedule!r}.'
-      )
-    self._directory = directory = pathlib.Path(directory)
-    self._agent = agent
-    self._environment_config = environment_config
-    self._agent_config = agent_config
-    self._config = config
+    self._setup = setup
+    self._config = setup.config
     self._evaluation_config = evaluation_config
-    self._seed = seed
-    self._guidance = guidance
     self._environment = factory.make(
-        environment_config, seeding.derive(seed, agent, 'environment')
+        setup.environment_config,
+        seeding.derive(setup.seed, setup.agent, 'environment'),
     )
-    self._network = learner.network
-    self._policy = acting.GreedyPolicy(learner.network)
+    self._network = setup.learner.network
+    self._policy = acting.GreedyPolicy(self._network)
     self.stopwatch = timing.Stopwatch()
-    self._run = online_run.OnlineRun(
-        directory,
-        agent,
-        environment_config,
-        agent_config,
-        config,
-        learner,
-        seed,
-        guidance,
-        data,
-        self.stopwatch,
-    )
+    self._run = online_run.OnlineRun(setup, self.stopwatch)
     self._learner = self._run.learner
     self._replay = self._learner.replay
 
@@ -139,33 +94,33 @@ class OnlineTrainer:
         self._train()
 
   def _train(self) -> None:
-    run, total = self._run, self._config.num_actor_steps
+    setup, run, total = self._setup, self._run, self._config.num_actor_steps
     # An actor may be one update period ahead of the learner. Every step can
     # end an episode, and an episode's end is a row of its own.
     table = tables.step_table(
         self._environment.observation_spec(),
         self._environment.action_spec().num_values,
-        max_unread=2 * self._agent_config.update_period,
+        max_unread=2 * setup.agent_config.update_period,
     )
     server = server_lib.make([table])
     client = reverb.Client(f'localhost:{server.port}')
     self._learner.connect(client)
     with self._recorded() as environment, progress_lib.progress(
-        total, self.actor_steps, f'online {self._agent}', 'steps'
+        total, self.actor_steps, f'online {setup.agent}', 'steps'
     ) as display:
       self._actor = actor_lib.Actor(
           environment,
-          self._environment_config,
+          setup.environment_config,
           self._policy,
-          self._agent_config,
+          setup.agent_config,
           adders.StepAdder(
               client, self._environment.action_spec().num_values
           ),
-          seeding.derive(self._seed, self._agent, 'exploration'),
-          self._guidance and self._guidance.teacher,
+          seeding.derive(setup.seed, setup.agent, 'exploration'),
+          setup.guidance and setup.guidance.teacher,
           self.stopwatch,
           exploration_lib.make(
-              self._environment_config, self._agent_config.marco_polo_share
+              setup.environment_config, setup.agent_config.marco_polo_share
           ),
       )
       self._actor.episode = run.episodes
@@ -190,10 +145,10 @@ class OnlineTrainer:
       return contextlib.nullcontext(self._environment)
     return episode_recording.recorded(
         self._environment,
-        self._environment_config,
-        self._agent,
-        self._seed,
-        self._directory / 'recording',
+        self._setup.environment_config,
+        self._setup.agent,
+        self._setup.seed,
+        self._setup.directory / 'recording',
         self._run.episodes,
     )
 
@@ -208,7 +163,7 @@ class OnlineTrainer:
       run.training_return = actor.training_return
       run.realised_value = actor.realised_value
       self._leave_if_late()
-      if self.actor_steps % self._agent_config.update_period == 0:
+      if self.actor_steps % self._setup.agent_config.update_period == 0:
         self._learn()
       if run.is_evaluation_due:
         self._evaluate(self.actor_steps, self._learner.num_steps)
@@ -239,13 +194,13 @@ class OnlineTrainer:
   def _evaluate(self, actor_steps: int, learner_steps: int) -> None:
     with self.stopwatch.measure('evaluation'):
       records = evaluation.evaluate(
-          self._environment_config,
+          self._setup.environment_config,
           self._evaluation_config,
           self._evaluated_policy,
           evaluation.Progress(
-              agent=self._agent,
+              agent=self._setup.agent,
               stage='online',
-              seed=self._seed,
+              seed=self._setup.seed,
               learner_steps=learner_steps,
               actor_steps=actor_steps,
           ),
@@ -262,7 +217,7 @@ class OnlineTrainer:
   def _leave_if_late(self) -> None:
     if self._stop.is_older_than(STOP_SECONDS):
       print(
-          f'{self._agent}: the episode in flight did not end within'
+          f'{self._setup.agent}: the episode in flight did not end within'
           f' {STOP_SECONDS:g} s and is discarded; the newest checkpoint is that'
           f' of step {self._run.checkpoint_steps:,}',
           file=sys.stderr,

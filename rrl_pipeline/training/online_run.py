@@ -5,24 +5,16 @@ several processes. Both write the same files, so either goes on from what the
 other left.
 """
 
-import os
-import pathlib
 import sys
-from typing import Optional
 
 from rrl_pipeline.agents import acting
-from rrl_pipeline.agents import config as agent_config_lib
-from rrl_pipeline.agents import learning
-from rrl_pipeline.environments import config as environment_config_lib
 from rrl_pipeline.training import checkpointing
-from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
-from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import metric_log
 from rrl_pipeline.training import online_learner
 from rrl_pipeline.training import online_replay
+from rrl_pipeline.training import online_setup
 from rrl_pipeline.training import seeding
-from rrl_pipeline.training import teacher_data
 from rrl_pipeline.training import timing
 from rrl_pipeline.training import weight_snapshots
 
@@ -44,54 +36,40 @@ class OnlineRun:
   """
 
   def __init__(
-      self,
-      directory: str | os.PathLike,
-      agent: str,
-      environment_config: environment_config_lib.EnvironmentConfig,
-      agent_config: agent_config_lib.AgentConfig,
-      config: config_lib.OnlineConfig,
-      learner: learning.Learner,
-      seed: int,
-      guidance: Optional[guidance_lib.Guidance],
-      data: teacher_data.TeacherData,
-      stopwatch: timing.Stopwatch,
+      self, setup: online_setup.OnlineSetup, stopwatch: timing.Stopwatch
   ):
     """Opens the run as it was at its newest checkpoint, if there is one.
 
     Args:
-      directory: of this agent's records and checkpoints.
-      agent: its name.
-      environment_config: the environment.
-      agent_config: how it learns and acts.
-      config: for how long.
-      learner: its networks, as they are when the online stage begins.
-      seed: of the run.
-      guidance: the teacher; needed where agent_config asks for one.
-      data: of the teacher; likewise.
+      setup: what it begins with.
       stopwatch: measures where the time goes.
 
     Raises:
       ValueError: if the checkpoints are damaged or do not fit, or if there is
         no space for them.
     """
-    directory = pathlib.Path(directory)
-    self._agent = agent
-    self._environment_config = environment_config
-    self._agent_config = agent_config
-    self._config = config
+    directory = setup.directory
+    self._agent = setup.agent
+    self._environment_config = setup.environment_config
+    self._agent_config = setup.agent_config
+    self._config = setup.config
     self._replay = online_replay.OnlineReplay(
         directory,
-        environment_config,
-        agent_config,
-        config.num_actor_steps,
-        seeding.derive(seed, agent, 'replay'),
-        data,
+        setup.environment_config,
+        setup.agent_config,
+        setup.config.num_actor_steps,
+        seeding.derive(setup.seed, setup.agent, 'replay'),
+        setup.data,
     )
     self.learner = online_learner.OnlineLearner(
-        agent_config, learner, self._replay, guidance, stopwatch
+        setup.agent_config,
+        setup.learner,
+        self._replay,
+        setup.guidance,
+        stopwatch,
     )
     self._checkpointer = checkpointing.Checkpointer(
-        directory / 'checkpoints', learner.state
+        directory / 'checkpoints', setup.learner.state
     )
     self.evaluations = evaluation.EvaluationLog(directory)
     self.snapshots = weight_snapshots.WeightSnapshots(directory / 'snapshots')

@@ -14,6 +14,7 @@ from rrl_pipeline.replay import server as server_lib
 from rrl_pipeline.training import actor_role
 from rrl_pipeline.training import evaluator_role
 from rrl_pipeline.training import learner_role
+from rrl_pipeline.training import online_setup
 from rrl_pipeline.training import patience
 from rrl_pipeline.training import role_link
 from rrl_pipeline.training import students
@@ -64,17 +65,13 @@ def serve(
 
 def learn(
     directory: pathlib.Path,
-    agent: str,
-    task: students.Task,
     address: str,
-    prepare: Callable[[], students.Preparation],
+    prepare: Callable[[], online_setup.OnlineSetup],
 ) -> None:
   """Trains until all steps are done and evaluated.
 
   Args:
     directory: of the agent in the stage.
-    agent: its name.
-    task: what all agents have in common.
     address: of the replay server.
     prepare: makes what the agent begins with; called once this process is the
       only one that may train it.
@@ -85,18 +82,7 @@ def learn(
   own = run_directory.RunDirectory(directory)
   with own.lock():
     own.sweep()
-    preparation = prepare()
-    role = learner_role.LearnerRole(
-        directory,
-        agent,
-        task.environment,
-        preparation.agent_config,
-        preparation.config,
-        preparation.learner,
-        task.seed,
-        preparation.guidance,
-        preparation.data,
-    )
+    role = learner_role.LearnerRole(prepare())
     with _leaves_without_server():
       role.run(role_link.RoleLink(address))
 

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 import sys
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 import tensorflow as tf
 
@@ -23,10 +23,10 @@ from rrl_pipeline.teachers import bundle
 from rrl_pipeline.training import agent_export
 from rrl_pipeline.training import checkpointing
 from rrl_pipeline.training import config as config_lib
-from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import offline
 from rrl_pipeline.training import offline_store
 from rrl_pipeline.training import online
+from rrl_pipeline.training import online_setup
 from rrl_pipeline.training import seeding
 from rrl_pipeline.training import teacher as teacher_stage
 from rrl_pipeline.training import teacher_data
@@ -134,27 +134,6 @@ def train_offline(
   }
 
 
-@dataclasses.dataclass(frozen=True)
-class Preparation:
-  """What the online training of an agent begins with.
-
-  Attributes:
-    learner: its networks.
-    agent_config: how it learns online.
-    config: for how long.
-    guidance: the teacher, where its method needs one.
-    data: of the teacher, likewise.
-    teacher: the bundle that it has learned or will learn from, if any.
-  """
-
-  learner: learning.Learner
-  agent_config: agent_config_lib.AgentConfig
-  config: config_lib.OnlineConfig
-  guidance: Optional[guidance_lib.Guidance]
-  data: teacher_data.TeacherData
-  teacher: Optional[bundle.Description]
-
-
 def prepare_online(
     directory: str | os.PathLike,
     agent: str,
@@ -165,7 +144,7 @@ def prepare_online(
     teacher_directory: str | os.PathLike,
     offline_config: config_lib.OfflineConfig = config_lib.OfflineConfig(),
     dataset_paths: Sequence[str | os.PathLike] = (),
-) -> Preparation:
+) -> online_setup.OnlineSetup:
   """Makes a learner as its method wants it when its online stage begins.
 
   Args:
@@ -179,7 +158,11 @@ def prepare_online(
     teacher_directory: of the stage that put the teacher there.
     offline_config: how the datasets are read, where data are needed.
     dataset_paths: the datasets.
+
+  Raises:
+    ValueError: if checkpoint, teacher or datasets are missing or do not fit.
   """
+  directory = pathlib.Path(directory)
   teacher = teacher_stage.read(teacher_directory, task.environment)
   # Conservatism is for data of others.
   online_config = dataclasses.replace(agent_config, conservative_weight=0.0)
@@ -192,7 +175,7 @@ def prepare_online(
   data = teacher_data.TeacherData()
   if agent_config.needs_data:
     data = _open_data(
-        pathlib.Path(directory),
+        directory,
         task,
         agent_config,
         offline_config,
@@ -205,10 +188,14 @@ def prepare_online(
       or agent_config.needs_data
       or agent_config.initial_network == 'teacher'
   )
-  return Preparation(
-      learner,
+  return online_setup.OnlineSetup(
+      directory,
+      agent,
+      task.environment,
       online_config,
       config,
+      learner,
+      task.seed,
       guidance,
       data,
       teacher.description if had_teacher else None,
@@ -217,61 +204,31 @@ def prepare_online(
 
 def train_online(
     directory: str | os.PathLike,
-    agent: str,
     task: Task,
     agent_config: agent_config_lib.AgentConfig,
-    config: config_lib.OnlineConfig,
-    offline_directory: Optional[str | os.PathLike],
-    teacher_directory: str | os.PathLike,
-    offline_config: config_lib.OfflineConfig = config_lib.OfflineConfig(),
-    dataset_paths: Sequence[str | os.PathLike] = (),
+    prepare: Callable[[], online_setup.OnlineSetup],
 ) -> Mapping[str, Any]:
-  """Trains an agent online; returns counts.
+  """Trains an agent online and exports it; returns counts.
 
   Args:
-    directory: of the stage; the agent has its own in it.
-    agent: see `prepare_online`, for this and what follows.
+    directory: of the agent in the stage.
     task: what all agents have in common.
-    agent_config: its method.
-    config: for how long.
-    offline_directory: of its offline stage; None if it had none.
-    teacher_directory: of the stage that put the teacher there.
-    offline_config: how the datasets are read.
-    dataset_paths: the datasets.
+    agent_config: its method, for the record.
+    prepare: makes what it begins with; called once this process is the only one
+      that may train it.
 
   Raises:
     LockedError: if another process trains this agent.
   """
-  directory = pathlib.Path(directory) / agent
+  directory = pathlib.Path(directory)
   with run_directory.RunDirectory(directory).lock():
-    preparation = prepare_online(
-        directory,
-        agent,
-        task,
-        agent_config,
-        config,
-        offline_directory,
-        teacher_directory,
-        offline_config,
-        dataset_paths,
-    )
-    trainer = online.OnlineTrainer(
-        directory,
-        agent,
-        task.environment,
-        preparation.agent_config,
-        config,
-        task.evaluation,
-        preparation.learner,
-        task.seed,
-        preparation.guidance,
-        preparation.data,
-    )
+    setup = prepare()
+    trainer = online.OnlineTrainer(setup, task.evaluation)
     trainer.run()
-    teacher = preparation.teacher
+    lineage = setup.lineage
     agent_export.export(
         directory / 'bundle',
-        preparation.learner.network,
+        setup.learner.network,
         task.environment,
         trainer.evaluations.evaluations()[-1],
         task.evaluation.epsilon,
@@ -281,8 +238,8 @@ def train_online(
             'agent': settings.to_json_value(agent_config),
             **trainer.counts(),
             # The offline updates are a part of what it took.
-            'learner_steps': int(preparation.learner.num_steps),
-            'teacher': dataclasses.asdict(teacher) if teacher else None,
+            'learner_steps': int(setup.learner.num_steps),
+            'teacher': dataclasses.asdict(lineage) if lineage else None,
         },
     )
   return trainer.counts()

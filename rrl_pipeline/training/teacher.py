@@ -19,6 +19,7 @@ from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import online
+from rrl_pipeline.training import online_setup
 from rrl_pipeline.training import seeding
 
 _AGENT = 'teacher'
@@ -148,16 +149,16 @@ def _train(
     initial.copy_network_to(learner.network)
     learner.synchronise_target()
     parent = dataclasses.asdict(initial.description)
-  trainer = online.OnlineTrainer(
+  setup = online_setup.OnlineSetup(
       directory,
       _AGENT,
       environment_config,
       config.agent,
       config.online,
-      evaluation_config,
       learner,
       seed,
   )
+  trainer = online.OnlineTrainer(setup, evaluation_config)
   trainer.run()
   records = evaluation.evaluate(
       environment_config,

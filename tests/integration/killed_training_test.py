@@ -22,6 +22,7 @@ from rrl_pipeline.replay import frame_store
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import offline
 from rrl_pipeline.training import online
+from rrl_pipeline.training import online_setup
 
 _ENVIRONMENT = atari.AtariConfig(frame_size=40, max_episode_steps=30)
 _AGENT = dataclasses.replace(
@@ -68,10 +69,11 @@ def _train(directory: pathlib.Path) -> dict[str, np.ndarray]:
       directory / 'offline', _ENVIRONMENT, _AGENT, _OFFLINE, _EVALUATION,
       learner, _random_store(), seed=2,
   ).run()
-  online.OnlineTrainer(
-      directory / 'online', 'control', _ENVIRONMENT, _AGENT, _ONLINE,
-      _EVALUATION, learner, seed=2,
-  ).run()
+  setup = online_setup.OnlineSetup(
+      directory / 'online', 'control', _ENVIRONMENT, _AGENT, _ONLINE, learner,
+      seed=2,
+  )
+  online.OnlineTrainer(setup, _EVALUATION).run()
   return {
       f'{part} {i}': variable.numpy()
       for part in ('network', 'target_network')

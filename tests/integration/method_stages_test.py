@@ -86,10 +86,19 @@ def _train_online(run, directory, name, offline_directory=None):
 
     patch.setattr(students.online.OnlineTrainer, 'run', spy)
     students.train_online(
-        directory, students.STUDENT, _TASK, _agent(name), _ONLINE,
-        offline_directory, run / 'teacher', _OFFLINE, _dataset(run),
+        directory / students.STUDENT,
+        _TASK,
+        _agent(name),
+        lambda: _prepare(run, directory, name, offline_directory),
     )
   return began
+
+
+def _prepare(run, directory, name, offline_directory=None, task=_TASK):
+  return students.prepare_online(
+      directory / students.STUDENT, students.STUDENT, task, _agent(name),
+      _ONLINE, offline_directory, run / 'teacher', _OFFLINE, _dataset(run),
+  )
 
 
 def _metrics(directory):
@@ -181,10 +190,7 @@ def test_a_teacher_of_another_build_cannot_be_reloaded(run, tmp_path):
   with pytest.raises(
       ValueError, match="'student' begins with .* --set network.*'channels': .2, 2, 2"
   ):
-    students.train_online(
-        tmp_path, students.STUDENT, task, _agent('fine_tuning'), _ONLINE, None,
-        run / 'teacher', _OFFLINE, _dataset(run),
-    )
+    _prepare(run, tmp_path, 'fine_tuning', task=task)
 
 
 def test_rehearsal_draws_from_the_dataset(run, tmp_path, monkeypatch):
@@ -210,10 +216,11 @@ def test_data_that_is_needed_must_be_there(run, tmp_path):
       ('fine_tuning', 'switch.replay is logs'),
   ):
     with pytest.raises(ValueError, match=f'{message}, but there is no data'):
-      students.train_online(
+      setup = students.prepare_online(
           tmp_path, students.STUDENT, _TASK, _agent(name), _ONLINE, None,
           run / 'teacher',
       )
+      students.online.OnlineTrainer(setup, _TASK.evaluation)
 
 
 @pytest.mark.parametrize(

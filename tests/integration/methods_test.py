@@ -26,6 +26,7 @@ from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import metric_log
 from rrl_pipeline.training import online
+from rrl_pipeline.training import online_setup
 from rrl_pipeline.training import seeding
 from rrl_pipeline.training import teacher_data
 
@@ -129,10 +130,11 @@ def _trainer(directory, name, episodes):
       _NUM_ACTIONS,
       seeding.derive(_SEED, 'network'),
   )
-  trainer = online.OnlineTrainer(
-      directory, 'student', _ENVIRONMENT, agent, _ONLINE, _EVALUATION, learner,
-      _SEED, guidance, data,
+  setup = online_setup.OnlineSetup(
+      directory, 'student', _ENVIRONMENT, agent, _ONLINE, learner, _SEED,
+      guidance, data,
   )
+  trainer = online.OnlineTrainer(setup, _EVALUATION)
   trainer.teacher = guidance and guidance.teacher
   trainer.source = data.source
   return trainer
@@ -359,11 +361,12 @@ def test_a_warm_start_plays_by_what_it_learned_until_the_first_update(run_of):
 )
 def test_what_a_method_needs_must_be_there(name, message, tmp_path):
   with pytest.raises(ValueError, match=message):
-    online.OnlineTrainer(
-        tmp_path, 'student', _ENVIRONMENT, _agent(name), _ONLINE, _EVALUATION,
+    setup = online_setup.OnlineSetup(
+        tmp_path, 'student', _ENVIRONMENT, _agent(name), _ONLINE,
         builder.make_learner(
             network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
             _agent(name), (40, 40, 4), 'uint8', _NUM_ACTIONS, 0,
         ),
         _SEED,
     )
+    online.OnlineTrainer(setup, _EVALUATION)

@@ -27,6 +27,7 @@ from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import metric_log
 from rrl_pipeline.training import online
+from rrl_pipeline.training import online_setup
 from rrl_pipeline.training import row_log
 from rrl_pipeline.training import seeding
 
@@ -92,17 +93,17 @@ def _learner() -> learning.Learner:
 def _trainer(
     directory, learner=None, guidance=None, agent=_AGENT, config=_ONLINE
 ):
-  return online.OnlineTrainer(
+  setup = online_setup.OnlineSetup(
       directory,
       'student',
       _ENVIRONMENT,
       agent,
       config,
-      _EVALUATION,
       learner or _learner(),
       _SEED,
       guidance or _guidance(),
   )
+  return online.OnlineTrainer(setup, _EVALUATION)
 
 
 def _end_state(directory, trainer) -> dict[str, object]:
@@ -258,7 +259,7 @@ def test_replay_holds_what_was_played(undisturbed):
 def test_the_teacher_is_asked_until_the_student_is_weaned(undisturbed):
   directory, trainer = undisturbed
   # At the evaluation after 160 steps; from then on it is not run at all.
-  assert trainer._guidance.teacher.num_asked == 160
+  assert trainer._setup.guidance.teacher.num_asked == 160
   store = trainer._replay.store
   numbers = np.arange(store.oldest, store.num_added)
   rows = store.rows(store.oldest, store.num_added)
@@ -373,7 +374,6 @@ def test_distilling_without_a_teacher_is_refused(tmp_path):
   with pytest.raises(
       ValueError, match="'student' needs a teacher, but has none: distillation_weight is 3"
   ):
-    online.OnlineTrainer(
-        tmp_path, 'student', _ENVIRONMENT, _AGENT, _ONLINE, _EVALUATION,
-        _learner(), _SEED,
+    online_setup.OnlineSetup(
+        tmp_path, 'student', _ENVIRONMENT, _AGENT, _ONLINE, _learner(), _SEED
     )

@@ -31,6 +31,7 @@ from rrl_pipeline.training import evaluation
 from rrl_pipeline.training import learner_role
 from rrl_pipeline.training import metric_log
 from rrl_pipeline.training import online
+from rrl_pipeline.training import online_setup
 from rrl_pipeline.training import row_log
 from rrl_pipeline.training import weight_snapshots
 
@@ -67,9 +68,12 @@ class _Beginning:
   def trainer(self, directory) -> online.OnlineTrainer:
     for name, variable in self._variables.items():
       variable.assign(self._values[name])
-    return online.OnlineTrainer(
-        directory, 'control', _ENVIRONMENT, _AGENT, _ONLINE, _EVALUATION,
-        self._learner, seed=2,
+    return online.OnlineTrainer(self.setup(directory), _EVALUATION)
+
+  def setup(self, directory) -> online_setup.OnlineSetup:
+    return online_setup.OnlineSetup(
+        directory, 'control', _ENVIRONMENT, _AGENT, _ONLINE, self._learner,
+        seed=2,
     )
 
   def end(self, directory, trainer) -> dict[str, object]:
@@ -247,10 +251,8 @@ def test_a_learner_among_processes_goes_on_from_what_one_process_left(
 ):
   directory, expected = undisturbed
   shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
-  role = learner_role.LearnerRole(
-      tmp_path, 'control', _ENVIRONMENT, _AGENT, _ONLINE,
-      beginning.trainer(tmp_path / 'other')._learner.learner, seed=2,
-  )
+  beginning.trainer(tmp_path / 'other')  # Has weights of its own again.
+  role = learner_role.LearnerRole(beginning.setup(tmp_path))
   assert role.actor_steps == 150 and not len(role._snapshots)
   for name, value in beginning.values().items():
     np.testing.assert_array_equal(value, expected[name])

@@ -90,7 +90,7 @@ def fixture_online_run(run):
   original = students.online.OnlineTrainer.run
 
   def spy(trainer):
-    began[trainer._agent] = (
+    began[trainer._setup.agent] = (
         _variables(trainer._learner.learner.state),
         trainer._replay.store.num_added,
         trainer._learner.num_steps,
@@ -100,9 +100,14 @@ def fixture_online_run(run):
   patch.setattr(students.online.OnlineTrainer, 'run', spy)
   counts = {
       agent: students.train_online(
-          run / 'online', agent, _TASK, config, _ONLINE,
-          run / 'offline' if agent == students.STUDENT else None,
-          run / 'teacher',
+          run / 'online' / agent,
+          _TASK,
+          config,
+          lambda agent=agent, config=config: students.prepare_online(
+              run / 'online' / agent, agent, _TASK, config, _ONLINE,
+              run / 'offline' if agent == students.STUDENT else None,
+              run / 'teacher',
+          ),
       )
       for agent, config in (
           (students.STUDENT, _AGENT), (students.TABULA_RASA, _CONTROL)
@@ -228,7 +233,7 @@ def test_online_without_offline_is_refused(run, tmp_path):
   with pytest.raises(
       ValueError, match='holds no checkpoint of a student. Run --stage=offline'
   ):
-    students.train_online(
+    students.prepare_online(
         tmp_path / 'online', students.STUDENT, _TASK, _AGENT, _ONLINE,
         tmp_path / 'offline', run / 'teacher',
     )

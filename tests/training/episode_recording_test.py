@@ -16,6 +16,7 @@ from rrl_pipeline.logs import recording
 from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import online
+from rrl_pipeline.training import online_setup
 from rrl_pipeline.training import seeding
 
 _ENVIRONMENT = atari.AtariConfig(frame_size=40, max_episode_steps=20)
@@ -39,10 +40,11 @@ def _trainer(directory, config=_ONLINE) -> online.OnlineTrainer:
       network_config.NatureConfig(channels=(2, 2, 2), hidden_units=8),
       _AGENT, (40, 40, 4), 'uint8', 6, seed=1,
   )
+  setup = online_setup.OnlineSetup(
+      directory, 'control', _ENVIRONMENT, _AGENT, config, learner, _SEED
+  )
   return online.OnlineTrainer(
-      directory, 'control', _ENVIRONMENT, _AGENT, config,
-      config_lib.EvaluationConfig(num_episodes=1, num_parallel=1), learner,
-      _SEED,
+      setup, config_lib.EvaluationConfig(num_episodes=1, num_parallel=1)
   )
 
 

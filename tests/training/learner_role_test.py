@@ -23,6 +23,7 @@ from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import guidance as guidance_lib
 from rrl_pipeline.training import learner_role
 from rrl_pipeline.training import metric_log
+from rrl_pipeline.training import online_setup
 from rrl_pipeline.training import patience
 from rrl_pipeline.training import role_link
 
@@ -97,7 +98,10 @@ def _learner():
 def _role(directory, agent=_AGENT, config=_ONLINE):
   guidance = guidance_lib.Guidance(None, scores.Scale(random=-4.0, teacher=1.0))
   return learner_role.LearnerRole(
-      directory, 'student', _ENVIRONMENT, agent, config, _learner(), 0, guidance
+      online_setup.OnlineSetup(
+          directory, 'student', _ENVIRONMENT, agent, config, _learner(), 0,
+          guidance,
+      )
   )
 
 
