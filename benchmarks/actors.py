@@ -142,7 +142,8 @@ def _learn(
         learner,
         0,
     )
-    learner_role.LearnerRole(setup).run(link)
+    role = learner_role.LearnerRole(setup)
+    role.run(link)
 
 
 def _read(

@@ -37,7 +37,6 @@ import os
 import pathlib
 import subprocess
 import tempfile
-import time
 from typing import Callable, Optional
 
 from absl import app
@@ -263,7 +262,7 @@ def _online() -> clocks.Time:
   def timed_update(*args):
     result = update(*args)
     result.metrics.loss.numpy()
-    calls.append((time.perf_counter(), time.process_time()))
+    calls.append(clocks.both())
     return result
 
   learner.update = timed_update
@@ -287,8 +286,8 @@ def _online() -> clocks.Time:
         setup, config_lib.EvaluationConfig(num_episodes=1, num_parallel=1)
     ).run()
   # The first call traces the update.
-  first, last = np.array(calls[_WARM_UP]), np.array(calls[-1])
-  return clocks.Time(*(last - first) / (len(calls) - 1 - _WARM_UP))
+  elapsed = calls[-1] - calls[_WARM_UP]
+  return clocks.Time(*elapsed / (len(calls) - 1 - _WARM_UP))
 
 
 def _peer() -> dict[str, float]:

@@ -57,6 +57,7 @@ from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import guidance
 from rrl_pipeline.training import online
 from rrl_pipeline.training import online_setup
+from rrl_pipeline.training import timing
 
 # After rrl_pipeline, which chooses TensorFlow's kernels.
 import tensorflow as tf
@@ -90,37 +91,27 @@ class _Clocks:
     self._marks = []
 
   def mark(self, trainer: online.OnlineTrainer) -> None:
-    stopwatch = trainer.stopwatch
-    self._marks.append((
-        clocks.now(),
-        dict(stopwatch.seconds),
-        dict(stopwatch.cpu_seconds),
-    ))
+    self._marks.append((clocks.both(), dict(trainer.stopwatch.seconds)))
     if len(self._marks) > _WARM_UP + _UPDATES.value:
       raise _Done
 
   def per_step(self) -> dict[str, clocks.Time]:
     """Of an agent step as a whole, and of each part of it."""
-    (first, *first_parts), (last, *last_parts) = (
+    (first, first_parts), (last, last_parts) = (
         self._marks[_WARM_UP],
         self._marks[-1],
     )
     steps = _UPDATE_PERIOD * (len(self._marks) - 1 - _WARM_UP)
-    times = {
-        part: clocks.Time(*(
-            (after[part] - before[part]) / steps
-            for before, after in zip(first_parts, last_parts)
-        ))
-        for part in _PARTS
+    parts = [(last_parts[part] - first_parts[part]) / steps for part in _PARTS]
+    whole = (last - first) / steps
+    return {
+        part: clocks.Time(*time)
+        for part, time in (
+            *zip(_PARTS, parts),
+            ('other', whole - sum(parts)),
+            ('agent step', whole),
+        )
     }
-    whole = clocks.Time(
-        (last.wall - first.wall) / steps, (last.cpu - first.cpu) / steps
-    )
-    times['other'] = clocks.Time(
-        whole.wall - sum(times[part].wall for part in _PARTS),
-        whole.cpu - sum(times[part].cpu for part in _PARTS),
-    )
-    return times | {'agent step': whole}
 
 
 def _agent(method: str) -> agent_config.AgentConfig:
@@ -187,7 +178,9 @@ def _online_stage(
         0,
         _guidance() if method == 'qdagger' else None,
     )
-    trainer = online.OnlineTrainer(setup, config_lib.EvaluationConfig())
+    trainer = online.OnlineTrainer(
+        setup, config_lib.EvaluationConfig(), timing.Stopwatch(clocks.both)
+    )
     try:
       trainer.run()
     except _Done:

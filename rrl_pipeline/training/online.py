@@ -8,7 +8,7 @@ what their networks start from.
 
 import contextlib
 import sys
-from typing import ContextManager
+from typing import ContextManager, Optional
 
 import dm_env
 import numpy as np
@@ -42,12 +42,14 @@ class OnlineTrainer:
       self,
       setup: online_setup.OnlineSetup,
       evaluation_config: config_lib.EvaluationConfig,
+      stopwatch: Optional[timing.Stopwatch] = None,
   ):
     """Opens the run of one agent.
 
     Args:
       setup: what it begins with.
       evaluation_config: how it is evaluated.
+      stopwatch: measures where the time goes; one by the wall clock if None.
 
     Raises:
       ValueError: if its method asks for data that is not given.
@@ -61,7 +63,7 @@ class OnlineTrainer:
     )
     self._network = setup.learner.network
     self._policy = acting.GreedyPolicy(self._network)
-    self.stopwatch = timing.Stopwatch()
+    self.stopwatch = stopwatch or timing.Stopwatch()
     self._run = online_run.OnlineRun(setup, self.stopwatch)
     self._learner = self._run.learner
     self._replay = self._learner.replay

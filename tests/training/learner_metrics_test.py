@@ -37,17 +37,26 @@ def test_what_only_some_steps_measured_is_the_mean_of_those():
   assert 'gradient_cosine' not in taken
 
 
-def test_a_stopwatch_adds_up_by_name():
-  stopwatch = timing.Stopwatch()
+@pytest.mark.parametrize('unit', [1.0, np.array([1.0, 0.5])])
+def test_a_stopwatch_adds_up_by_name(unit):
+  times = iter([0.0, 2.0, 10.0, 13.0, 20.0, 24.0, 30.0, 35.0])
+  stopwatch = timing.Stopwatch(lambda: next(times) * unit)
   for name in ('a', 'b', 'a'):
     with stopwatch.measure(name):
-      time.sleep(0.02)
+      pass
   with pytest.raises(KeyError):
     with stopwatch.measure('b'):
       raise KeyError
   assert set(stopwatch.seconds) == {'a', 'b'}
-  assert 0.04 <= stopwatch.seconds['a'] < 1
-  assert 0.02 <= stopwatch.seconds['b'] < 1
+  np.testing.assert_array_equal(stopwatch.seconds['a'], (2 + 4) * unit)
+  np.testing.assert_array_equal(stopwatch.seconds['b'], (3 + 5) * unit)
+
+
+def test_a_stopwatch_is_the_walls():
+  stopwatch = timing.Stopwatch()
+  with stopwatch.measure('a'):
+    time.sleep(0.02)
+  assert 0.02 <= stopwatch.seconds['a'] < 1
 
 
 def test_a_clock_goes_on_from_what_was_saved():
