@@ -164,10 +164,10 @@ def picture(comparison: Comparison) -> pictures.Picture:
     )
 
 
-def table(comparison: Comparison) -> str:
-  """The comparison in Markdown; columns that no agent has are left out."""
+def columns(comparison: Comparison) -> dict[str, list[str]]:
+  """A table's cells by title of the column; those without any are left out."""
   agents = comparison.agents.values()
-  columns = {
+  cells = {
       'agent': list(comparison.agents),
       'TWR50 [%]': [_text(a.time_within_radius, 100, 1) for a in agents],
       'IQM [%]': [_text(a.interquartile_mean, 100, 1) for a in agents],
@@ -179,12 +179,17 @@ def table(comparison: Comparison) -> str:
       'power outages': [str(a.power_outages) for a in agents],
       'bursts': [str(a.bursts) for a in agents],
   }
-  columns = {
-      title: cells
-      for title, cells in columns.items()
-      if set(cells) != {_NO_VALUE}
+  return {
+      title: column
+      for title, column in cells.items()
+      if set(column) != {_NO_VALUE}
   }
-  rows = [columns, ['---'] * len(columns), *zip(*columns.values())]
+
+
+def table(comparison: Comparison) -> str:
+  """The comparison in Markdown."""
+  cells = columns(comparison)
+  rows = [cells, ['---'] * len(cells), *zip(*cells.values())]
   return ''.join(f'| {" | ".join(row)} |\n' for row in rows)
 
 

@@ -27,6 +27,7 @@ def render(
     pictures: Sequence[pictures_lib.Picture],
     gif: Optional[bytes] = None,
     still: Optional[bytes] = None,
+    flights: Optional[Mapping[str, Sequence[str]]] = None,
 ) -> str:
   """Returns the document.
 
@@ -36,6 +37,8 @@ def render(
     gif: the student at play.
     still: PNG of one of its images, for readers who want no motion and for
       paper; needed with `gif`.
+    flights: table of agents that flew the same seeds, see
+      `balloon_scores.columns`.
   """
   return templates.render(
       _TEMPLATE,
@@ -44,6 +47,7 @@ def render(
           'pictures': pictures,
           'gif': gif,
           'still': still,
+          'flights': flights,
           'agents': _AGENTS,
           'metrics': _METRICS,
           'bars': _bars(summary),

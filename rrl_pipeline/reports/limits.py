@@ -3,6 +3,7 @@
 from typing import Any, Mapping, Optional
 
 from rrl_pipeline import formats
+from rrl_pipeline.environments import random_returns
 from rrl_pipeline.reports import claims
 from rrl_pipeline.reports import inheritance
 
@@ -10,11 +11,6 @@ from rrl_pipeline.reports import inheritance
 _FEW_EPISODES = 10
 # Percentile intervals from fewer runs tend to be too narrow.
 _FEW_RUNS = 5
-_RANDOM = (
-    'The return of random play is the published one, measured from episodes'
-    ' that begin with no-op actions and without sticky actions.'
-)
-
 
 def limits(summary: Mapping[str, Any]) -> list[str]:
   """Says what the figures do not show; one sentence or two each."""
@@ -25,7 +21,7 @@ def limits(summary: Mapping[str, Any]) -> list[str]:
       _one_game(summary),
       _control(summary),
       _teacher(summary),
-      _RANDOM,
+      _random(summary),
       _truncated(summary),
       _differing_settings(summary),
       _unrecorded(summary),
@@ -115,6 +111,15 @@ def _teacher(summary: Mapping[str, Any]) -> Optional[str]:
       f"The teacher's own score rests on {formats.plural(episodes, 'episode')}:"
       f' its standard error is {formats.score(max(errors))} on the normalised'
       ' scale, and no interval here includes it.'
+  )
+
+
+def _random(summary: Mapping[str, Any]) -> Optional[str]:
+  if not any(map(random_returns.is_published, summary['games'])):
+    return None
+  return (
+      'The return of random play is the published one, measured from episodes'
+      ' that begin with no-op actions and without sticky actions.'
   )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Mapping, Optional, Sequence, Union
 from rrl_pipeline import formats
 from rrl_pipeline import run_directory
 from rrl_pipeline import scores
+from rrl_pipeline.environments import balloon_flights
 from rrl_pipeline.reports import balloon_flight
 from rrl_pipeline.reports import balloon_scores
 from rrl_pipeline.reports import config as config_lib
@@ -57,9 +58,22 @@ def build_report(
   """
   runs = [runs_lib.read_run(path) for path in (directory, *config.other_runs)]
   summary = summary_lib.summarise(runs, config.bootstrap_resamples)
-  pictures = _pictures(runs, summary, config.bootstrap_resamples)
+  flown = next((run for run in runs if run.course is not None), None)
+  comparison = flown and balloon_scores.compare(
+      flown.flights, config.bootstrap_resamples
+  )
+  summary['flights'] = comparison and dataclasses.asdict(comparison)
+  pictures = _pictures(runs, summary)
+  if flown:
+    pictures += _flight_pictures(flown.course, comparison)
   film, still = _film(runs[0], config.film_seconds)
-  document = html.render(summary, pictures, film, still)
+  document = html.render(
+      summary,
+      pictures,
+      film,
+      still,
+      comparison and balloon_scores.columns(comparison),
+  )
   return Report(summary, document, pictures, film)
 
 
@@ -103,13 +117,12 @@ def _film(
 
 
 def _pictures(
-    runs: Sequence[runs_lib.Run], summary: Mapping[str, Any], resamples: int
-) -> Sequence[pictures_lib.Picture]:
+    runs: Sequence[runs_lib.Run], summary: Mapping[str, Any]
+) -> list[pictures_lib.Picture]:
   pictures = []
   for game in summary['games']:
     game_runs = [run for run in runs if run.game == game]
     pictures.extend(_game_pictures(game, game_runs, summary))
-  pictures.extend(_flight_pictures(runs, resamples))
   intervals = figures.intervals(summary['aggregates'])
   if intervals is not None:
     pictures.append(
@@ -131,23 +144,18 @@ def _pictures(
 
 
 def _flight_pictures(
-    runs: Sequence[runs_lib.Run], resamples: int
-) -> Sequence[pictures_lib.Picture]:
-  """Of the first run that flew balloons."""
-  for run in runs:
-    if run.course is not None:
-      comparison = balloon_scores.compare(run.flights, resamples)
-      return (
-          balloon_scores.picture(comparison),
-          pictures_lib.Picture(
-              name='flight',
-              title='A flight of the student',
-              png=balloon_flight.picture(run.course),
-              description=balloon_flight.describe(run.course),
-              caption='The flight whose time within 50 km is the median.',
-          ),
-      )
-  return ()
+    course: balloon_flights.Course, comparison: balloon_scores.Comparison
+) -> list[pictures_lib.Picture]:
+  return [
+      balloon_scores.picture(comparison),
+      pictures_lib.Picture(
+          name='flight',
+          title='A flight of the student',
+          png=balloon_flight.picture(course),
+          description=balloon_flight.describe(course),
+          caption='The flight whose time within 50 km is the median.',
+      ),
+  ]
 
 
 def _game_pictures(

@@ -25,6 +25,8 @@ def test_every_game_of_the_table_is_a_game():
   tasks.remove(balloon_config.BalloonConfig.task)
   atari = {task for task in tasks if '-' not in task}
   assert len(atari) == 57
+  assert atari == set(filter(random_returns.is_published, tasks))
+  assert not random_returns.is_published(balloon_config.BalloonConfig.task)
   names = {name.replace('_', '') for name in roms.get_all_rom_ids()}
   assert {game.lower() for game in atari} <= names
   assert tasks - atari == {

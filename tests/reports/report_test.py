@@ -6,10 +6,12 @@ import io
 import json
 import re
 
+import numpy as np
 from PIL import Image
 import pytest
 
 from rrl_pipeline import run_directory
+from rrl_pipeline.environments import balloon_flights
 from rrl_pipeline.reports import config as config_lib
 from rrl_pipeline.reports import report
 from rrl_pipeline.testing import synthetic_run
@@ -198,6 +200,47 @@ def test_a_bare_run_has_a_report_too(tmp_path):
   assert 'No control was run' in text
   assert 'The command of the run was not recorded' in text
   assert 'None' not in text and 'nan' not in text
+
+
+def test_flights_of_the_same_seeds_are_compared(tmp_path):
+  root = synthetic_run.write(tmp_path / 'run')
+  scores = balloon_flights.ScoreFile(
+      root / 'evaluate' / balloon_flights.SCORES
+  )
+  for agent, episode_return in (
+      ('student', 350.0), ('teacher', 400.0), ('random_walk', 100.0)
+  ):
+    for seed in range(3):
+      scores.append(
+          balloon_flights.FlightScore(
+              agent=agent, seed=seed, episode_return=episode_return + seed,
+              time_within_radius=episode_return / 1000, out_of_power=False,
+              envelope_burst=False, zeropressure=False, num_steps=960,
+          )
+      )
+  balloon_flights.write_course(
+      root / 'evaluate' / balloon_flights.COURSE,
+      balloon_flights.Course(
+          seed=1, agent='student', seconds_per_step=180,
+          position_km=np.zeros((49, 2)), altitude_km=np.full(49, 16.0),
+          battery=np.ones(49), actions=np.zeros(48, np.int32),
+      ),
+  )
+  built = report.build_report(root, _CONFIG)
+  flights = json.loads(json.dumps(built.summary))['flights']
+  assert flights['seeds'] == [0, 1, 2]
+  student = flights['agents']['student']
+  assert student['normalised_score']['value'] == pytest.approx(250 / 300)
+  assert student['difference']['value'] == pytest.approx(-0.05)
+  assert {'balloon_scores', 'flight'} <= {p.name for p in built.pictures}
+  text = _text(_parse(built.html))
+  assert 'random walk 10.0 (10.0 to 10.0)' in text
+  assert '351 (350 to 352) 0.83 (0.83 to 0.83) 0 0' in text
+
+
+def test_a_run_without_flights_has_none_in_its_report(written, page):
+  assert json.loads((written / 'report.json').read_text())['flights'] is None
+  assert 'Flights on the same seeds' not in _text(page)
 
 
 def test_a_new_report_leaves_nothing_of_an_old_one(tmp_path):
