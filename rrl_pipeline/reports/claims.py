@@ -21,16 +21,24 @@ def claim(summary: Mapping[str, Any]) -> dict[str, Any]:
   student, control = summary['student'], summary['tabula_rasa']
   games = summary['games']
   subject = games[0] if len(games) == 1 else f'{len(games)} games'
-  reached = formats.score(student['teacher_normalised_score'])
+  flown = _scores_on_equal_seeds(summary)
+  scores = {
+      agent: flown[agent]['value']
+      if agent in flown
+      else summary[agent]['teacher_normalised_score']
+      for agent in ('student', 'tabula_rasa')
+      if summary[agent] is not None
+  }
   words = ('the student', "its teacher's", 'training from scratch')
   if inheritance.is_from_scratch(summary['configuration']):
     words = ('an agent trained from scratch', "the teacher's", 'the control')
-  headline = f'{subject}: {words[0]} reaches {reached} of {words[1]} score'
+  headline = (
+      f'{subject}: {words[0]} reaches {formats.score(scores["student"])} of'
+      f' {words[1]} score'
+  )
   if control is not None:
-    headline += (
-        f', {words[2]} {formats.score(control["teacher_normalised_score"])}'
-    )
-  sentences = [_student_sentence(summary)]
+    headline += f', {words[2]} {formats.score(scores["tabula_rasa"])}'
+  sentences = [*_flight_sentences(summary), _student_sentence(summary)]
   if control is not None:
     sentences.append(_control_sentence(summary))
   sentences.extend(_interval_sentences(summary))
@@ -38,7 +46,7 @@ def claim(summary: Mapping[str, Any]) -> dict[str, Any]:
     sentences.append(_weaning_sentence(summary))
   sentences.extend(_compute_sentences(summary))
   final = student['final_evaluation']
-  if final is not None:
+  if final is not None and not flown:
     sentences.append(
         'A separate evaluation of the finished student over'
         f' {formats.plural(final["episodes"], "episode")} gives'
@@ -46,6 +54,39 @@ def claim(summary: Mapping[str, Any]) -> dict[str, Any]:
         f'{_mean_return(final)}.'
     )
   return {'headline': headline, 'sentences': sentences}
+
+
+def _scores_on_equal_seeds(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+  """Of the agents that flew a suite; none where there is none, or several."""
+  if summary['flights'] is None or summary['num_runs'] > 1:
+    return {}
+  return {
+      name: agent['normalised_score']
+      for name, agent in summary['flights']['agents'].items()
+      if agent['normalised_score'] is not None
+  }
+
+
+def _flight_sentences(summary: Mapping[str, Any]) -> Sequence[str]:
+  flown = _scores_on_equal_seeds(summary)
+  agents = (('student', 'the student'), ('tabula_rasa', 'tabula rasa'))
+  parts = []
+  for key, name in agents:
+    if key in flown:
+      estimate = flown[key]
+      part = f'{name} scores {formats.score(estimate["value"])}'
+      if estimate['low'] is not None:
+        part += f' (95 % {_range(estimate["low"], estimate["high"])})'
+      parts.append(part)
+  if not parts:
+    return []
+  return [
+      f'On {formats.plural(len(summary["flights"]["seeds"]), "seed")} that all'
+      ' agents flew when training was over, where the random walk is 0 and the'
+      f' teacher 1 on these very seeds, {", ".join(parts)}. The evaluations'
+      ' below, made while it was trained, are of other seeds than the'
+      " teacher's score, and so a coarser measure."
+  ]
 
 
 def _mean_return(entry: Mapping[str, Any]) -> str:

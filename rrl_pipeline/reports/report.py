@@ -57,12 +57,10 @@ def build_report(
       message says what, where and what to do.
   """
   runs = [runs_lib.read_run(path) for path in (directory, *config.other_runs)]
-  summary = summary_lib.summarise(runs, config.bootstrap_resamples)
+  resamples = config.bootstrap_resamples
   flown = next((run for run in runs if run.course is not None), None)
-  comparison = flown and balloon_scores.compare(
-      flown.flights, config.bootstrap_resamples
-  )
-  summary['flights'] = comparison and dataclasses.asdict(comparison)
+  comparison = flown and balloon_scores.compare(flown.flights, resamples)
+  summary = summary_lib.summarise(runs, resamples, comparison)
   pictures = _pictures(runs, summary)
   if flown:
     pictures += _flight_pictures(flown.course, comparison)

@@ -1,5 +1,6 @@
 """The figures of a report as one JSON value; docs/report.md names the keys."""
 
+import dataclasses
 from typing import Any, Callable, Mapping, Optional, Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ import rrl_pipeline
 from rrl_pipeline import scores
 from rrl_pipeline.environments import random_returns
 from rrl_pipeline.reports import aggregate
+from rrl_pipeline.reports import balloon_scores
 from rrl_pipeline.reports import claims
 from rrl_pipeline.reports import compute
 from rrl_pipeline.reports import limits
@@ -20,13 +22,16 @@ _BOOTSTRAP_SEED = 0
 
 
 def summarise(
-    runs: Sequence[runs_lib.Run], resamples: int
+    runs: Sequence[runs_lib.Run],
+    resamples: int,
+    flights: Optional[balloon_scores.Comparison] = None,
 ) -> dict[str, Any]:
   """Computes report.json.
 
   Args:
     runs: at least one run; several differ in seed or game.
     resamples: of every bootstrap.
+    flights: agents of the first run that flew a suite of seeds.
 
   Returns:
     What `json.dumps` takes; the same runs give the same value.
@@ -73,6 +78,7 @@ def summarise(
       'random': _summarise_random(randoms)
       | {'final_evaluation': agent(lambda run: run.final.get('random'))},
       'aggregates': _aggregates(runs, student, tabula_rasa, resamples),
+      'flights': flights and dataclasses.asdict(flights),
       'dataset': [_summarise_dataset(run) for run in runs],
       'compute': [compute.account(run) for run in runs],
       'configuration': runs[0].config,

@@ -232,6 +232,12 @@ def test_flights_of_the_same_seeds_are_compared(tmp_path):
   student = flights['agents']['student']
   assert student['normalised_score']['value'] == pytest.approx(250 / 300)
   assert student['difference']['value'] == pytest.approx(-0.05)
+  headline, first = (
+      built.summary['claim']['headline'], built.summary['claim']['sentences'][0]
+  )
+  assert 'the student reaches 0.83 of' in headline
+  assert 'On 3 seeds that all agents flew' in first
+  assert 'the student scores 0.83 (95 % 0.83 to 0.83)' in first
   assert {'balloon_scores', 'flight'} <= {p.name for p in built.pictures}
   text = _text(_parse(built.html))
   assert 'random walk 10.0 (10.0 to 10.0)' in text
