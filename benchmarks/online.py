@@ -84,7 +84,7 @@ class _Done(Exception):
   """Enough was timed."""
 
 
-class _Clocks:
+class _Marks:
   """Both clocks, and those of the parts, at each update."""
 
   def __init__(self):
@@ -153,7 +153,7 @@ def _guidance() -> guidance.Guidance:
 def _online_stage(
     network: network_config.NatureConfig, method: str
 ) -> dict[str, clocks.Time]:
-  agent, marks = _agent(method), _Clocks()
+  agent, marks = _agent(method), _Marks()
   learner = _learner(network, agent)
   update = learner.update
 

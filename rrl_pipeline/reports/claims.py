@@ -22,23 +22,21 @@ def claim(summary: Mapping[str, Any]) -> dict[str, Any]:
   games = summary['games']
   subject = games[0] if len(games) == 1 else f'{len(games)} games'
   flown = _scores_on_equal_seeds(summary)
-  scores = {
-      agent: flown[agent]['value']
-      if agent in flown
-      else summary[agent]['teacher_normalised_score']
-      for agent in ('student', 'tabula_rasa')
-      if summary[agent] is not None
-  }
+
+  def score(agent: str) -> str:
+    if agent in flown:
+      return formats.score(flown[agent]['value'])
+    return formats.score(summary[agent]['teacher_normalised_score'])
+
   words = ('the student', "its teacher's", 'training from scratch')
   if inheritance.is_from_scratch(summary['configuration']):
     words = ('an agent trained from scratch', "the teacher's", 'the control')
   headline = (
-      f'{subject}: {words[0]} reaches {formats.score(scores["student"])} of'
-      f' {words[1]} score'
+      f'{subject}: {words[0]} reaches {score("student")} of {words[1]} score'
   )
   if control is not None:
-    headline += f', {words[2]} {formats.score(scores["tabula_rasa"])}'
-  sentences = [*_flight_sentences(summary), _student_sentence(summary)]
+    headline += f', {words[2]} {score("tabula_rasa")}'
+  sentences = [*_flight_sentences(summary, flown), _student_sentence(summary)]
   if control is not None:
     sentences.append(_control_sentence(summary))
   sentences.extend(_interval_sentences(summary))
@@ -67,8 +65,9 @@ def _scores_on_equal_seeds(summary: Mapping[str, Any]) -> Mapping[str, Any]:
   }
 
 
-def _flight_sentences(summary: Mapping[str, Any]) -> Sequence[str]:
-  flown = _scores_on_equal_seeds(summary)
+def _flight_sentences(
+    summary: Mapping[str, Any], flown: Mapping[str, Any]
+) -> Sequence[str]:
   agents = (('student', 'the student'), ('tabula_rasa', 'tabula rasa'))
   parts = []
   for key, name in agents:

@@ -12,6 +12,7 @@ _FEW_EPISODES = 10
 # Percentile intervals from fewer runs tend to be too narrow.
 _FEW_RUNS = 5
 
+
 def limits(summary: Mapping[str, Any]) -> list[str]:
   """Says what the figures do not show; one sentence or two each."""
   candidates = (

@@ -201,7 +201,8 @@ def export(
   except (OSError, tf.errors.ResourceExhaustedError) as error:
     shutil.rmtree(temporary, ignore_errors=True)
     # TensorFlow has its own error for a full disk.
-    number = getattr(error, 'errno', None) or errno.ENOSPC
+    is_full = isinstance(error, tf.errors.ResourceExhaustedError)
+    number = errno.ENOSPC if is_full else error.errno or errno.EIO
     raise OSError(number, os.strerror(number), os.fspath(directory)) from error
   shutil.rmtree(directory, ignore_errors=True)
   os.replace(temporary, directory)
