@@ -121,6 +121,8 @@ class Learner:
         config.optimizer, config.learning_rate, network.trainable_variables
     )
     self.num_steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+    self._traced_step = tf.function(self._step_networks)
+    self._graphs = {}  # By batch size.
     self.synchronise_target()
 
   @property
@@ -197,36 +199,56 @@ class Learner:
     )
     if importance_weights is None:
       importance_weights = np.ones(len(transitions.action), np.float32)
-    transitions = types.Transition(*map(tf.convert_to_tensor, transitions))
-    importance_weights = tf.convert_to_tensor(importance_weights)
+    batch = [
+        tf.convert_to_tensor(array)
+        for array in (importance_weights, *transitions)
+    ]
     steps = int(self.num_steps) + 1
     gradients = {}
     if weights.distillation and steps % self._config.diagnostics_period == 0:
-      gradients = self._compare_gradients(
-          transitions, importance_weights
-      )._asdict()
+      gradients = self._compare_gradients(*batch)._asdict()
     metrics, priorities = self._step(
-        transitions,
-        importance_weights,
         tf.constant(weights, tf.float32),
         tf.constant(learning_rate, tf.float32),
+        *batch,
     )
     if steps % self._config.target_update_period == 0:
       self.synchronise_target()
     return Update(metrics._replace(**gradients), priorities)
 
-  @tf.function
   def _step(
+      self, *tensors: tf.Tensor
+  ) -> tuple[LearnerMetrics, tf.Tensor]:
+    """Calls `_step_networks` as a graph.
+
+    To let TensorFlow choose among the graphs of a function takes as long as the
+    layers of a small network do.
+    """
+    batch_size = len(tensors[-1])
+    graph = self._graphs.get(batch_size)
+    if graph is None:
+      graph = self._traced_step.get_concrete_function(*tensors)
+      self._graphs[batch_size] = graph
+    return graph(*tensors)
+
+  def _step_networks(
       self,
-      transitions: types.Transition,
-      importance_weights: tf.Tensor,
       weights: tf.Tensor,
       learning_rate: tf.Tensor,
+      importance_weights: tf.Tensor,
+      *columns: tf.Tensor,
   ) -> tuple[LearnerMetrics, tf.Tensor]:
     """One update and the count of it, all in one call of the graph.
 
     On small networks each operation outside would cost as much as a layer.
+
+    Args:
+      weights: float32 [4], as in `LossWeights`.
+      learning_rate: float32 scalar.
+      importance_weights: float32 [B].
+      *columns: of the transitions.
     """
+    transitions = types.Transition(*columns)
     losses_of = _weighted_mean(importance_weights)
     bootstrap = self._bootstrap(transitions.next_observation)
     with tf.GradientTape() as tape:
@@ -269,8 +291,10 @@ class Learner:
 
   @tf.function
   def _compare_gradients(
-      self, transitions: types.Transition, importance_weights: tf.Tensor
+      self, importance_weights: tf.Tensor, *columns: tf.Tensor
   ) -> diagnostics.GradientMetrics:
+    """Of both terms, see `diagnostics`; arguments as in `_step_networks`."""
+    transitions = types.Transition(*columns)
     losses_of = _weighted_mean(importance_weights)
     bootstrap = self._bootstrap(transitions.next_observation)
     with tf.GradientTape(persistent=True) as tape:

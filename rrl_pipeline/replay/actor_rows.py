@@ -71,10 +71,10 @@ def read(client: reverb.Client, count: int) -> list[ActorRow]:
 
 
 def _unpack(item: step_items.StepItem) -> ActorRow:
-  record = step_items.unpack(item.record, _LAYOUT)
+  (record,) = step_items.unpack(item.record, _LAYOUT)
   return ActorRow(
-      observation=item.observation,
-      teacher_values=item.teacher_values,
+      observation=item.observation[0],
+      teacher_values=item.teacher_values[0],
       **{name: record[name] for name in _LAYOUT.names},
   )
 

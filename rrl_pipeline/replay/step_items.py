@@ -2,7 +2,8 @@
 
 Reverb chunks, compresses, sends and decodes each column of an item on its own,
 and for a few bytes that costs as much as for a frame. So the numbers of a row
-travel together, in one column of bytes laid out as a NumPy record.
+travel together, in one column of bytes laid out as a NumPy record; and an item
+may hold several consecutive rows.
 """
 
 from typing import NamedTuple, Sequence
@@ -24,12 +25,14 @@ ROW = np.dtype([
 
 
 class StepItem(NamedTuple):
-  """One row; the names are those of `frame_store.Rows`.
+  """K consecutive rows; the names are those of `frame_store.Rows`.
+
+  Written is one row at a time, without the axis of rows.
 
   Attributes:
-    observation: a single frame.
-    teacher_values: float32 [A].
-    record: uint8 [S], the bytes of a record of all other columns.
+    observation: [K, ...] single frames.
+    teacher_values: float32 [K, A].
+    record: uint8 [K, S], the bytes of a record of all other columns.
   """
 
   observation: np.ndarray
@@ -42,7 +45,7 @@ def signature(
     num_actions: int,
     layout: np.dtype = ROW,
 ) -> StepItem:
-  """Shapes and dtypes of an item.
+  """Shapes and dtypes of an item of any number of rows.
 
   Args:
     observation_spec: of a single frame.
@@ -51,12 +54,14 @@ def signature(
   """
   return StepItem(
       observation=tf.TensorSpec(
-          observation_spec.shape, observation_spec.dtype, 'observation'
+          (None, *observation_spec.shape),
+          observation_spec.dtype,
+          'observation',
       ),
       teacher_values=tf.TensorSpec(
-          (num_actions,), np.float32, 'teacher_values'
+          (None, num_actions), np.float32, 'teacher_values'
       ),
-      record=tf.TensorSpec((layout.itemsize,), np.uint8, 'record'),
+      record=tf.TensorSpec((None, layout.itemsize), np.uint8, 'record'),
   )
 
 
@@ -65,19 +70,21 @@ def pack(values: tuple, layout: np.dtype = ROW) -> np.ndarray:
   return np.frombuffer(np.array(values, layout).tobytes(), np.uint8)
 
 
-def unpack(record: np.ndarray, layout: np.dtype = ROW) -> np.void:
-  """The record with these bytes."""
-  return record.view(layout)[0]
+def unpack(records: np.ndarray, layout: np.dtype = ROW) -> np.ndarray:
+  """The records [K] with these bytes [K, S]."""
+  return records.view(layout)[:, 0]
 
 
-def rows(items: Sequence[StepItem]) -> frame_store.Rows:
-  """The rows [N] of items whose layout is `ROW`."""
-  observations, teacher_values, records = map(
-      np.stack, zip(*items, strict=True)
-  )
-  columns = records.view(ROW)[:, 0]
+def joined(items: Sequence[StepItem]) -> StepItem:
+  """One item of the rows of several."""
+  return StepItem(*map(np.concatenate, zip(*items, strict=True)))
+
+
+def rows(item: StepItem) -> frame_store.Rows:
+  """The rows [K] of an item whose layout is `ROW`."""
+  columns = unpack(item.record)
   return frame_store.Rows(
-      observation=observations,
-      teacher_values=teacher_values,
+      observation=item.observation,
+      teacher_values=item.teacher_values,
       **{name: columns[name] for name in ROW.names},
   )

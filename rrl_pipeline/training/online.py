@@ -116,7 +116,9 @@ class OnlineTrainer:
           self._policy,
           setup.agent_config,
           adders.StepAdder(
-              client, self._environment.action_spec().num_values
+              client,
+              self._environment.action_spec().num_values,
+              setup.agent_config.update_period,
           ),
           seeding.derive(setup.seed, setup.agent, 'exploration'),
           setup.guidance and setup.guidance.teacher,
@@ -133,7 +135,7 @@ class OnlineTrainer:
         self._play_episode()
         display.update(self.actor_steps - before)
         if run.is_checkpoint_due or self._stop.is_made:
-          self._learner.read(self._actor.adder.num_written)
+          self._read()
           run.write_metrics()
           run.save()
         if self._stop.is_made:
@@ -172,9 +174,15 @@ class OnlineTrainer:
     actor.abandon()
     run.episodes = actor.episode
 
-  def _learn(self) -> None:
+  def _read(self) -> None:
+    """Brings all that was played into the replay."""
+    adder = self._actor.adder
     with self.stopwatch.measure('insert'):
-      self._learner.read(self._actor.adder.num_written)
+      adder.flush()
+      self._learner.read(adder.num_written)
+
+  def _learn(self) -> None:
+    self._read()
     if not self._run.may_learn:
       return
     self._learner.update(self.actor_steps)

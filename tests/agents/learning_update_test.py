@@ -75,7 +75,7 @@ def test_every_algorithm_learns(algorithm):
   for name, part in (('td_loss', 0.95), ('distillation_loss', 0.8)):
     values = [float(getattr(metrics, name)) for metrics in found]
     assert np.mean(values[-5:]) < part * np.mean(values[:5])
-  assert learner._step.experimental_get_tracing_count() == 1
+  assert learner._traced_step.experimental_get_tracing_count() == 1
 
 
 def test_a_seed_gives_the_same_draws_and_another_one_others():
@@ -305,5 +305,5 @@ def test_the_update_is_traced_once_whatever_the_weights():
         _batch(i), learning.LossWeights(1.0, 3.0 / (i + 1)), 1e-3 / (i + 1),
         np.full(_BATCH, 1.0 + i, np.float32),
     )
-  assert learner._step.experimental_get_tracing_count() == 1
+  assert learner._traced_step.experimental_get_tracing_count() == 1
   assert learner._compare_gradients.experimental_get_tracing_count() == 1

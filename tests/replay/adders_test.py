@@ -144,6 +144,41 @@ def test_what_was_written_survives_the_writers_end(client):
   assert _read_all(client, adder).observation[:, 0, 0].tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize('rows_per_item', [1, 3, 4, 16])
+def test_rows_are_the_same_however_many_share_an_item(client, rows_per_item):
+  adder = adders.StepAdder(client, _ACTIONS, rows_per_item)
+  stream = streams.StepStream(client)
+  seen = []
+  for episode, length in enumerate((6, 1, 2, 9)):
+    _play(adder, 20 * episode, [0.0] * length, terminal=True)
+    if episode == 2:
+      continue  # Rows of two episodes may be read in one go.
+    adder.flush()
+    # Pieces that end within items.
+    while unread := adder.num_written - stream.num_read:
+      rows = stream.read(min(unread, 5))
+      seen += rows.observation[:, 0, 0].tolist()
+  assert seen == [
+      *range(0, 7), *range(20, 22), *range(40, 43), *range(60, 70)
+  ]
+
+
+def test_rows_are_sent_when_an_item_is_full_or_on_demand(client):
+  adder = adders.StepAdder(client, _ACTIONS, rows_per_item=4)
+  adder.add_first(dm_env.restart(_frame(0)))
+  written = []
+  for t in range(6):
+    adder.add(t, dm_env.transition(np.float32(0), _frame(t + 1)))
+    written.append(adder.num_written)
+  adder.flush()
+  adder.flush()
+  assert written == [0, 0, 0, 4, 4, 4]
+  assert adder.num_written == 6
+  assert _read_all(client, adder).observation[:, 0, 0].tolist() == [
+      0, 1, 2, 3, 4, 5
+  ]
+
+
 def test_an_actor_waits_for_a_learner_that_is_behind(client):
   adder = adders.StepAdder(client, _ACTIONS)
   rewards = [0.0] * 300

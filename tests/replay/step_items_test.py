@@ -13,20 +13,23 @@ _NUMBERS = st.tuples(
 )
 
 
-@given(st.lists(_NUMBERS, min_size=1, max_size=5))
-def test_rows_come_back_as_they_were_packed(rows):
-  items = [
-      step_items.StepItem(
-          observation=np.full((2, 3), i, np.uint8),
-          teacher_values=np.full(4, i, np.float32),
-          record=step_items.pack(numbers),
-      )
-      for i, numbers in enumerate(rows)
+@given(st.lists(_NUMBERS, min_size=1, max_size=5), st.data())
+def test_rows_come_back_as_they_were_packed(rows, data):
+  whole = step_items.StepItem(
+      observation=np.arange(len(rows), dtype=np.uint8)[:, None, None]
+      * np.ones((2, 3), np.uint8),
+      teacher_values=np.arange(len(rows), dtype=np.float32)[:, None]
+      * np.ones(4, np.float32),
+      record=np.stack([step_items.pack(numbers) for numbers in rows]),
+  )
+  cut = data.draw(st.integers(0, len(rows)))
+  parts = [
+      step_items.StepItem(*(column[part] for column in whole))
+      for part in (slice(cut), slice(cut, None))
   ]
-  got = step_items.rows(items)
+  got = step_items.rows(step_items.joined(parts))
   assert got.observation[:, 1, 2].tolist() == list(range(len(rows)))
   assert got.teacher_values[:, 3].tolist() == list(range(len(rows)))
   columns = [getattr(got, name).tolist() for name in step_items.ROW.names]
   assert list(zip(*columns)) == rows
-  for item, numbers in zip(items, rows):
-    assert step_items.unpack(item.record).item() == numbers
+  assert step_items.unpack(whole.record).tolist() == rows

@@ -34,7 +34,7 @@ def _write(writer, number: int, **changes) -> None:
   writer.create_item(
       tables.STEPS,
       priority=1.0,
-      trajectory=step_items.StepItem(*(c[-1] for c in writer.history)),
+      trajectory=step_items.StepItem(*(c[-1:] for c in writer.history)),
   )
 
 
