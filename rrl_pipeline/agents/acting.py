@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from rrl_pipeline.agents import config as config_lib
 from rrl_pipeline.agents import method_config
+from rrl_pipeline.networks import eager_tensors
 
 
 def epsilon(config: config_lib.AgentConfig, actor_steps: int) -> float:
@@ -24,6 +25,7 @@ class GreedyPolicy:
   """The greedy actions of a network for a batch of observations."""
 
   def __init__(self, network: tf.keras.Model):
+    eager_tensors.stop_leak()
     spec = tf.TensorSpec(network.input_shape, network.inputs[0].dtype)
     self._dtype = spec.dtype
     # Choosing among traces would take longer than a small network does.

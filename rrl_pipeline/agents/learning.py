@@ -12,6 +12,7 @@ from rrl_pipeline.agents import config as config_lib
 from rrl_pipeline.agents import diagnostics
 from rrl_pipeline.agents import losses
 from rrl_pipeline.agents import optimizers
+from rrl_pipeline.networks import eager_tensors
 from rrl_pipeline.networks import heads
 from rrl_pipeline.networks import value_network
 from rrl_pipeline.replay import stacks
@@ -111,6 +112,7 @@ class Learner:
       teacher_kind: how the teacher's values are read: 'q_values' are divided
         by τ, 'logits' are not, and of 'action' nothing but the greatest counts.
     """
+    eager_tensors.stop_leak()
     self._distillation = _DISTILLATIONS[teacher_kind]
     self._network = network
     self._target_network = target_network
@@ -209,7 +211,8 @@ class Learner:
       gradients = self._compare_gradients(*batch)._asdict()
     metrics, priorities = self._step(
         tf.constant(weights, tf.float32),
-        tf.constant(learning_rate, tf.float32),
+        # TensorFlow keeps the tensor of each of Python's own numbers for ever.
+        tf.constant(np.float32(learning_rate)),
         *batch,
     )
     if steps % self._config.target_update_period == 0:

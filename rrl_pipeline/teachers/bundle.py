@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from rrl_pipeline.environments import environment as environment_lib
+from rrl_pipeline.networks import eager_tensors
 
 _FORMAT = 1
 _MODEL = 'saved_model'
@@ -133,6 +134,7 @@ class BundleTeacher:
   """A loaded bundle; a `Teacher`."""
 
   def __init__(self, description: Description, model: Any, sha256: str):
+    eager_tensors.stop_leak()
     self.description = description
     self.kind = description.kind
     self.num_actions = len(description.action_meanings)

@@ -14,6 +14,8 @@ import os
 import pathlib
 from typing import Any, Mapping, Union
 
+import numpy as np
+
 from rrl_pipeline import run_directory
 
 _STEP = 'step'
@@ -176,10 +178,11 @@ def _write_events(writer: Any, row: Mapping[str, float]) -> None:
   import tensorflow as tf
 
   try:
-    with writer.as_default(step=int(row[_STEP])):
+    # NumPy's numbers: TensorFlow keeps the tensor of each of Python's for ever.
+    with writer.as_default(step=np.int64(row[_STEP])):
       for name, value in row.items():
         if name != _STEP:
-          tf.summary.scalar(name, value)
+          tf.summary.scalar(name, np.float32(value))
   except tf.errors.OpError as error:
     raise OSError(
         f'The events for TensorBoard could not be written: {error.message}'

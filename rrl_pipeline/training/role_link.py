@@ -322,7 +322,8 @@ def _attempt_seconds() -> int:
 def _tensors(values: tuple, signature: tuple) -> tuple:
   return type(values)(
       *(
-          tf.constant(value, spec.dtype)
+          # TensorFlow keeps the tensor of each of Python's numbers for ever.
+          tf.constant(np.asarray(value), spec.dtype)
           for value, spec in zip(values, signature, strict=True)
       )
   )

@@ -14,6 +14,7 @@ from rrl_pipeline.agents import learning
 from rrl_pipeline.agents import losses
 from rrl_pipeline.agents import optimizer_config
 from rrl_pipeline.networks import config as network_config
+from rrl_pipeline.testing import blocks_left
 import tensorflow as tf
 
 _BATCH, _ACTIONS, _SHAPE = 8, 3, (10, 10, 4)
@@ -307,3 +308,13 @@ def test_the_update_is_traced_once_whatever_the_weights():
     )
   assert learner._traced_step.experimental_get_tracing_count() == 1
   assert learner._compare_gradients.experimental_get_tracing_count() == 1
+
+
+def test_an_update_leaves_no_memory_behind():
+  learner, batch = _learner(), _batch()
+
+  def update(i):
+    learner.update(batch, learning.LossWeights(1.0, i / 9), 1e-3 * i)
+
+  # It would leave one for each tensor it makes, and one for the learning rate.
+  assert blocks_left.per_call(update, 300) < 0.5
