@@ -56,4 +56,4 @@ demo: install
 
 test: install
 	.venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 \
-	  --dist=loadfile --no-loadscope-reorder
+	  --dist=loadfile --no-loadscope-reorder --max-worker-restart=0

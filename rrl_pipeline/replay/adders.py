@@ -101,7 +101,10 @@ class StepAdder(base.Adder):
     self._num_pending = 0
 
   def close(self) -> None:
+    """Waits until all rows have arrived."""
     self.flush()
+    # The writer alone would drop what is still under way.
+    self._writer.flush()
     self._writer.close()
 
   def _write(
