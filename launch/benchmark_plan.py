@@ -273,7 +273,9 @@ def _cell_config(
   suite = suites.SUITES[request.suite]
   game = task.config.environment.game
   config = dataclasses.replace(suite.settings(game), seed=seed)
-  config = method_choice.apply(config, method, suite.adapt)
+  config = method_choice.apply(
+      config, method, suite.adapt, suite.adapt_network
+  )
   config = overrides.apply(config, _changes(request, game))
   if not methods.METHODS[method].learns_offline:
     # Settings of the user are for all runs, that of the offline stage too.

@@ -9,6 +9,7 @@ from rrl_pipeline import settings
 if TYPE_CHECKING:
   from rrl_pipeline import config as config_lib
   from rrl_pipeline.agents import config as agent_config
+  from rrl_pipeline.networks import config as network_config
 
 
 def check(name: str) -> None:
@@ -27,6 +28,9 @@ def apply(
     config: 'config_lib.PipelineConfig',
     name: str,
     adapt: Callable[['agent_config.AgentConfig'], 'agent_config.AgentConfig'],
+    adapt_network: Callable[
+        ['network_config.NetworkConfig'], 'network_config.NetworkConfig'
+    ] = lambda network: network,
 ) -> 'config_lib.PipelineConfig':
   """Returns the settings of a run with its student's method replaced.
 
@@ -35,6 +39,7 @@ def apply(
     name: of the method.
     adapt: brings a method, as agents/methods.py has it, to the scale of the
       run: its schedules, and no more.
+    adapt_network: brings the network that a method is made for to that scale.
 
   Raises:
     ValueError: there is no such method.
@@ -43,11 +48,9 @@ def apply(
 
   check(name)
   method = methods.METHODS[name]
-  config = dataclasses.replace(
-      config,
-      agent=adapt(method.agent),
-      network=method.network or config.network,
-  )
+  config = dataclasses.replace(config, agent=adapt(method.agent))
+  if method.network:
+    config = dataclasses.replace(config, network=adapt_network(method.network))
   return config if method.learns_offline else without_offline_stage(config)
 
 

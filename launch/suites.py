@@ -14,6 +14,7 @@ from rrl_pipeline.launch import presets
 if TYPE_CHECKING:
   from rrl_pipeline import config as config_lib
   from rrl_pipeline.agents import config as agent_config
+  from rrl_pipeline.networks import config as network_config
 
 # Agarwal et al. (2022): ten games, 10 M frames of four per agent step.
 _PAPER_GAMES = (
@@ -53,12 +54,16 @@ class Suite:
     settings: returns the settings of the run of a game: its teacher, its data,
       and the budget of a student.
     adapt: returns a method, as agents/methods.py has it, at this scale.
+    adapt_network: returns the network that a method is made for, at this scale.
   """
 
   summary: str
   games: tuple[str, ...]
   settings: Callable[[str], 'config_lib.PipelineConfig']
   adapt: Callable[['agent_config.AgentConfig'], 'agent_config.AgentConfig']
+  adapt_network: Callable[
+      ['network_config.NetworkConfig'], 'network_config.NetworkConfig'
+  ] = lambda network: network
 
 
 def atari10(game: str) -> 'config_lib.PipelineConfig':
@@ -292,6 +297,15 @@ def _adapt_minatar(
   )
 
 
+def _adapt_minatar_network(
+    network: 'network_config.NetworkConfig',
+) -> 'network_config.NetworkConfig':
+  """One stack for pictures of 10x10, which three make 2x2."""
+  if network.kind == 'impala':
+    network = dataclasses.replace(network, channels=(16,), hidden_units=128)
+  return network
+
+
 def _adapt(
     agent: 'agent_config.AgentConfig',
     num_actor_steps: int,
@@ -358,5 +372,6 @@ SUITES: Mapping[str, Suite] = {
         _MINATAR_GAMES,
         minatar,
         _adapt_minatar,
+        _adapt_minatar_network,
     ),
 }

@@ -54,6 +54,20 @@ def test_cells_differ_in_seed_game_and_method_only(tmp_path):
     assert run.config.online == suite.settings(task).online
 
 
+def test_network_of_a_method_is_brought_to_the_suites_scale(tmp_path):
+  plan = _plan(
+      tmp_path,
+      suite='minatar',
+      methods=('qdagger_rainbow', 'qdagger'),
+      games=('Breakout',),
+      num_seeds=1,
+  )
+  rainbow, qdagger = (run.config.network for run in plan.cells)
+  paper = methods.METHODS['qdagger_rainbow'].network
+  assert rainbow == suites.SUITES['minatar'].adapt_network(paper) != paper
+  assert qdagger == suites.SUITES['minatar'].settings('Breakout').network
+
+
 def test_what_has_no_teacher_learns_nothing_offline(tmp_path):
   plan = _plan(tmp_path, changes=('offline.num_learner_steps=70',))
   for name, run in _by_name(plan.cells).items():

@@ -6,6 +6,7 @@ from rrl_pipeline import settings
 from rrl_pipeline.agents import methods
 from rrl_pipeline.environments import random_returns
 from rrl_pipeline.launch import suites
+from rrl_pipeline.networks import config as network_config
 from rrl_pipeline.teachers import bundle
 
 
@@ -74,6 +75,15 @@ def test_teacher_leaves_between_evaluations_that_show_it():
 def test_roll_in_of_minatar_fits_its_short_episodes():
   agent = suites.SUITES['minatar'].adapt(methods.METHODS['jsrl'].agent)
   assert agent.roll_in.horizon == 100
+
+
+def test_rainbow_of_minatar_has_a_network_for_its_small_pictures():
+  adapt = suites.SUITES['minatar'].adapt_network
+  network = adapt(methods.METHODS['qdagger_rainbow'].network)
+  assert network == network_config.ImpalaConfig(
+      channels=(16,), hidden_units=128
+  )
+  assert adapt(network_config.MinatarConfig()) == network_config.MinatarConfig()
 
 
 def test_one_of_the_small_atari_games_has_its_teacher():
