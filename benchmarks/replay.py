@@ -44,6 +44,8 @@ _DRAWS = flags.DEFINE_integer('draws', 200, 'Batches to time.')
 _TRANSFERS = flags.DEFINE_integer('transfers', 3_000, 'Rows through Reverb.')
 _CHUNK, _CHECKPOINT_PERIOD = 5_000, 50_000
 _FRAME = (84, 84)
+# Of actors, and of one process that updates at every fourth step.
+_ROWS_PER_ITEM = (1, 4)
 
 
 def _recording(game: str) -> frame_store.Rows:
@@ -184,18 +186,27 @@ def _through_reverb(rows: frame_store.Rows) -> None:
       dm_env.transition(np.float32(0), frame, np.float32(1)) for frame in frames
   ]
 
-  server = reverb.Server(
-      [tables.step_table(environment_spec, num_actions, count + 1)]
-  )
-  client = reverb.Client(f'localhost:{server.port}')
-  adder = adders.StepAdder(client, num_actions)
-  adder.add_first(dm_env.restart(frames[0]))
-  ours = (
-      _cpu_seconds(lambda: [adder.add(0, timestep) for timestep in timesteps]),
-      _cpu_seconds(lambda: streams.StepStream(client).read(count)),
-  )
-  adder.close()
-  server.stop()
+  def through_table(rows_per_item: int) -> tuple[float, float]:
+    """CPU seconds of writing and of reading."""
+    server = reverb.Server(
+        [tables.step_table(environment_spec, num_actions, count + 1)]
+    )
+    client = reverb.Client(f'localhost:{server.port}')
+    adder = adders.StepAdder(client, num_actions, rows_per_item)
+    adder.add_first(dm_env.restart(frames[0]))
+
+    def write():
+      for timestep in timesteps:
+        adder.add(0, timestep)
+      adder.flush()
+
+    seconds = (
+        _cpu_seconds(write),
+        _cpu_seconds(lambda: streams.StepStream(client).read(count)),
+    )
+    adder.close()
+    server.stop()
+    return seconds
 
   signature = tf.TensorSpec(_FRAME, np.uint8)
   server = reverb.Server([tables.step_queue(signature, count + 1)])
@@ -219,11 +230,14 @@ def _through_reverb(rows: frame_store.Rows) -> None:
   )
   writer.close()
   server.stop()
-  for name, own, other in zip(('inserted', 'sampled'), ours, bare):
-    print(
-        f'rows {name} per CPU second: {count / own:,.0f}; bare Reverb'
-        f' {count / other:,.0f}; ratio {other / own:.2f}'
-    )
+  for rows_per_item in _ROWS_PER_ITEM:
+    ours = through_table(rows_per_item)
+    for name, own, other in zip(('inserted', 'sampled'), ours, bare):
+      print(
+          f'rows {name} per CPU second, {rows_per_item} an item:'
+          f' {count / own:,.0f}; bare Reverb {count / other:,.0f}; ratio'
+          f' {other / own:.2f}'
+      )
 
 
 def main(argv):
