@@ -1,12 +1,22 @@
-"""Of all tests: the order in which they run, and a disk that is soon full."""
+"""Of all tests: their order, no limits of time, and a disk that is soon full."""
 
 import pathlib
 import subprocess
 from typing import Iterator
 
+import hypothesis
 import pytest
 
 _LONG = pathlib.Path(__file__).parent / 'integration'
+
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile(
+    'untimed',
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile('untimed')
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

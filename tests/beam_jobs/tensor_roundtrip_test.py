@@ -92,7 +92,7 @@ def _convert(directory, shape, dtype, episodes, encoding, file_format):
   return job, list(record_files.read(path, file_format)), manifest
 
 
-@hypothesis.settings(deadline=None, max_examples=60)
+@hypothesis.settings(max_examples=60)
 @hypothesis.given(
     _recordings(),
     st.sampled_from(schema.TENSOR_ENCODINGS),

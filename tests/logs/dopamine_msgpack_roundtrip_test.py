@@ -174,7 +174,7 @@ def check(buffer, log_reader, numbers, limits):
   assert index.metadata == {'stack_size': buffer.stack_size}
 
 
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=200)
 @hypothesis.given(buffers(), st.sampled_from([(), (4, 7)]), st.data())
 def test_reader_finds_what_the_buffer_holds(buffer, limits, data):
   numbers = range(len(buffer.saves))

@@ -137,7 +137,7 @@ def recognise_time_limits(expected, limits):
   ]
 
 
-@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.settings(max_examples=150)
 @hypothesis.given(logs(), st.booleans(), st.sets(st.integers(1, 12)))
 def test_reader_finds_what_the_ring_holds(log, is_old, limits):
   entries, stack_size, update_horizon, capacity, saves = log
@@ -198,7 +198,7 @@ def test_reader_finds_what_the_ring_holds(log, is_old, limits):
       assert found.rewards.tolist() == [s.reward() for s in episode.steps]
 
 
-@hypothesis.settings(max_examples=50, deadline=None)
+@hypothesis.settings(max_examples=50)
 @hypothesis.given(logs())
 def test_every_entry_is_accounted_for(log):
   entries, stack_size, update_horizon, capacity, saves = log

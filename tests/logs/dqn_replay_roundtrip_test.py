@@ -179,7 +179,7 @@ def final_can_be_placed(run, present):
   return added // run.capacity == laps
 
 
-@hypothesis.settings(max_examples=120, deadline=None)
+@hypothesis.settings(max_examples=120)
 @hypothesis.given(runs())
 def test_laps_are_stitched(run):
   with tempfile.TemporaryDirectory() as directory:
@@ -193,7 +193,7 @@ def test_laps_are_stitched(run):
       assert any('does not follow' in w for w in log_reader.index().warnings)
 
 
-@hypothesis.settings(max_examples=120, deadline=None)
+@hypothesis.settings(max_examples=120)
 @hypothesis.given(runs(), st.data())
 def test_files_may_be_missing_or_chosen(run, data):
   numbers = list(range(len(run.saved)))
@@ -216,7 +216,7 @@ def test_files_may_be_missing_or_chosen(run, data):
       check(run, open_log(run, directory, 'latest'), chosen)
 
 
-@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.settings(max_examples=60)
 @hypothesis.given(runs(), st.data())
 def test_any_share_of_the_episodes_can_be_read_alone(run, data):
   hypothesis.assume(final_can_be_placed(run, range(len(run.saved))))

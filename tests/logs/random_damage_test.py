@@ -103,7 +103,7 @@ def test_damage_is_found_or_does_not_matter(write, tmp_path):
       str(path.relative_to(log)) for path in log.rglob('*') if path.is_file()
   )
 
-  @hypothesis.settings(max_examples=120, deadline=None)
+  @hypothesis.settings(max_examples=120)
   @hypothesis.given(st.sampled_from(names), _EDITS)
   def check(name, edits):
     with tempfile.TemporaryDirectory() as folder:

@@ -127,7 +127,6 @@ def recordings(draw):
 
 
 @hypothesis.settings(
-    deadline=None,
     max_examples=60,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture,
                            hypothesis.HealthCheck.too_slow],
@@ -168,7 +167,6 @@ def _taken(stream):
 
 
 @hypothesis.settings(
-    deadline=None,
     max_examples=100,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )

@@ -238,7 +238,7 @@ def test_any_damaged_byte_is_noticed_or_harmless(directory, mask):
     _assert_noticed_or_harmless(directory, bytes(damaged))
 
 
-@hypothesis.settings(deadline=None, max_examples=200)
+@hypothesis.settings(max_examples=200)
 @hypothesis.given(st.data())
 def test_any_damage_is_noticed_or_harmless(recorded, data):
   original = (recorded / _NAMES[0]).read_bytes()

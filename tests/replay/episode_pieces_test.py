@@ -69,7 +69,7 @@ def _transitions(store, n_step: int) -> list[tuple]:
 _LENGTHS = st.integers(-40, 40).filter(bool)
 
 
-@hypothesis.settings(deadline=None, max_examples=200)
+@hypothesis.settings(max_examples=200)
 @hypothesis.given(
     lengths=st.lists(
         st.lists(_LENGTHS, min_size=1, max_size=4), min_size=1, max_size=3
@@ -124,7 +124,6 @@ def test_a_new_process_does_not_go_on_with_the_episode_of_the_old():
   assert piece.is_first.tolist() == [True, False, False]
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(
     cuts=st.lists(st.integers(1, 40), max_size=6),
     window=st.integers(1, 5),

@@ -160,7 +160,7 @@ class _Model:
     )
 
 
-@hypothesis.settings(deadline=None, max_examples=200)
+@hypothesis.settings(max_examples=200)
 @hypothesis.given(
     episodes=_EPISODES,
     capacity=st.integers(1, 40),
@@ -281,7 +281,6 @@ def test_rows_come_back_as_they_were_added():
   assert copy.num_added == 10
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(episodes=_EPISODES, n_step=st.integers(1, 4))
 def test_a_store_of_given_arrays_is_one_that_was_filled(episodes, n_step):
   rows = _rows(episodes)

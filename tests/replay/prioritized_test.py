@@ -185,7 +185,7 @@ class _Model:
 
 @hypothesis.given(
     st.integers(4, 20), st.integers(1, 4), st.integers(1, 4), st.data())
-@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.settings(max_examples=150)
 def test_a_sampler_is_a_loop_over_rows(capacity, n_step, stack_size, data):
   store = _store(capacity, stack_size=stack_size)
   sampler = prioritized.PrioritizedSampler(store, n_step)

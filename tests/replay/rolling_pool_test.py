@@ -45,7 +45,7 @@ def _assert_equal(batch, other):
     np.testing.assert_array_equal(a, b)
 
 
-@hypothesis.settings(deadline=None, max_examples=60)
+@hypothesis.settings(max_examples=60)
 @hypothesis.given(
     lengths=st.lists(st.integers(3, 12), min_size=1, max_size=9),
     spare=st.integers(0, 60),

@@ -27,7 +27,6 @@ def _pillow(frame, **options):
   return file.getvalue()
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(
     shape=st.tuples(st.integers(1, 90), st.integers(1, 90)),
     kinds=st.lists(st.sampled_from(['noise', 'slope', 'zero']), max_size=4),

@@ -30,7 +30,7 @@ def _write(path, file_format, records):
 
 @ALL_FORMATS
 @hypothesis.settings(
-    max_examples=30, deadline=None,
+    max_examples=30,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
 @hypothesis.given(records=st.lists(st.binary(max_size=300), max_size=6))

@@ -59,7 +59,6 @@ def test_same_record_gives_same_bytes():
   assert tf_example.serialize(record) == tf_example.serialize(shuffled)
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(
     st.dictionaries(
         st.text(max_size=3).filter(lambda name: '/' not in name),

@@ -201,7 +201,7 @@ def test_any_bytes_give_one_line_or_a_value(contents):
 
 
 @hypothesis.given(st.data())
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=200)
 def test_a_damaged_checkpoint_gives_one_line_or_a_value(data):
   damaged = bytearray(_SAMPLE)
   for _ in range(data.draw(st.integers(1, 4))):

@@ -143,7 +143,7 @@ def test_a_storage_that_is_missing_or_packed_is_refused(tmp_path):
 
 
 @hypothesis.given(st.data())
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=200)
 def test_a_damaged_file_gives_one_line_or_a_value(data):
   contents = _DQN.read_bytes()
   # Most of what is not numbers lies at the beginning and at the end.
