@@ -3,8 +3,12 @@
     PEER_PYTHON benchmarks/cleanrl_qdagger.py --cleanrl_dir=DIR
         [--network=impala] [--offline_steps=60] [--online_updates=60]
 
-A helper of `benchmarks/learner.py`, which starts it with a Python that has
-CleanRL's own requirements: PyTorch, Gymnasium with Atari, tyro, TensorBoard.
+A helper of `benchmarks/learner.py` and `benchmarks/online.py`, which start it
+with a Python that has CleanRL's own requirements. These were used:
+
+    pip install torch gymnasium==0.29.1 ale-py==0.10.1 stable-baselines3==2.3.2 \
+        'opencv-python-headless<4.12' tyro tensorboard huggingface_hub moviepy
+
 Nothing of this project is imported.
 
 What runs is `cleanrl/qdagger_dqn_atari_impalacnn.py`, unmodified but for this:
@@ -71,7 +75,9 @@ def _run(options: argparse.Namespace) -> dict[str, list[tuple[float, float]]]:
   folder = pathlib.Path(options.cleanrl_dir).resolve()
   source = _published_source(folder, options.network)
   sys.path.insert(0, str(folder))
-  # Only what is imported after the path is set is the checkout's.
+  # Only what is imported after the path is set is the checkout's. ale-py makes
+  # its games known to Gymnasium when it is imported.
+  import ale_py  # pylint: disable=unused-import
   import huggingface_hub
   import torch
 
