@@ -51,6 +51,8 @@ def _play(address: str) -> None:
   for t in range(_ROWS):
     end = dm_env.transition if t < _ROWS - 1 else dm_env.termination
     adder.add(0, end(np.float32(t), frame))
+  # An adder that is only forgotten drops the rows that are still under way.
+  adder.close()
 
 
 @pytest.mark.parametrize('cut', ['refused', 'stalled'])
