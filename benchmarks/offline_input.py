@@ -29,8 +29,6 @@ from typing import Callable, Iterator, Optional
 from absl import app
 from absl import flags
 import numpy as np
-import rlds
-import tensorflow_datasets as tfds
 
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import methods
@@ -43,7 +41,9 @@ from rrl_pipeline.replay import transition_source
 from rrl_pipeline.rlds import loading
 
 # After rrl_pipeline, which chooses TensorFlow's kernels.
+import rlds
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 _DATASET = flags.DEFINE_string(
     'dataset', None, 'Version folder of a dataset.', required=True

@@ -40,7 +40,6 @@ from absl import flags
 from acme import types
 import clocks
 import numpy as np
-import reverb
 
 from rrl_pipeline import scores
 from rrl_pipeline.agents import acting
@@ -60,6 +59,7 @@ from rrl_pipeline.training import online_setup
 from rrl_pipeline.training import timing
 
 # After rrl_pipeline, which chooses TensorFlow's kernels.
+import reverb
 import tensorflow as tf
 
 _GAME = flags.DEFINE_string('game', 'Pong', 'Atari game.')

@@ -25,7 +25,6 @@ from absl import app
 from absl import flags
 import dm_env
 import numpy as np
-import reverb
 
 from rrl_pipeline.environments import atari
 from rrl_pipeline.replay import adders
@@ -35,6 +34,7 @@ from rrl_pipeline.replay import tables
 from rrl_pipeline.training import row_log
 
 # After rrl_pipeline, which chooses TensorFlow's kernels.
+import reverb
 import tensorflow as tf
 
 _GAMES = flags.DEFINE_list('games', ['Pong', 'Riverraid'], 'Atari games.')

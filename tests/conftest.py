@@ -7,6 +7,9 @@ from typing import Iterator
 import hypothesis
 import pytest
 
+# Before any test imports TensorFlow: the kernels tested shall be those used.
+import rrl_pipeline  # pylint: disable=unused-import
+
 _LONG = pathlib.Path(__file__).parent / 'integration'
 
 
