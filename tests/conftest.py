@@ -17,7 +17,12 @@ _LONG = pathlib.Path(__file__).parent / 'integration'
 hypothesis.settings.register_profile(
     'untimed',
     deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    # A test that lists checks of its own would have only those.
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        # Examples may share a fixture: what one writes, the next replaces.
+        hypothesis.HealthCheck.function_scoped_fixture,
+    ],
 )
 hypothesis.settings.load_profile('untimed')
 
