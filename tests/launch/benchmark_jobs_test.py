@@ -120,7 +120,7 @@ def test_jobs_run_side_by_side(tmp_path):
   # Each waits until the other has started.
   meet = (
       'import pathlib, time\nhere = pathlib.Path({folder!r})\n'
-      '(here / "{own}").touch()\nend = time.time() + 20\n'
+      '(here / "{own}").touch()\nend = time.time() + 60\n'
       'while not (here / "{other}").exists():\n'
       '  assert time.time() < end\n  time.sleep(0.01)'
   )
@@ -146,7 +146,7 @@ def test_cores_are_divided(tmp_path):
 
 
 def _wait_until(condition):
-  deadline = time.monotonic() + 30
+  deadline = time.monotonic() + 60
   while not condition():
     assert time.monotonic() < deadline
     time.sleep(0.02)

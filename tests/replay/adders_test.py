@@ -196,6 +196,6 @@ def test_an_actor_waits_for_a_learner_that_is_behind(client):
   stream = streams.StepStream(client)
   for _ in range(len(rewards) + 1):
     stream.read(1)
-  actor.join(timeout=10)
+  actor.join(timeout=60)
   assert not actor.is_alive()
   assert adder.num_written == stream.num_read == len(rewards) + 1

@@ -39,7 +39,7 @@ def test_loopback_is_for_this_machine_alone(host):
     _connect(outside, server.port)
   client = reverb.Client(f'127.0.0.2:{server.port}')
   client.insert(1, {'queue': 1.0})
-  assert client.server_info(timeout=5)['queue'].current_size == 1
+  assert client.server_info(timeout=60)['queue'].current_size == 1
   server.stop()
 
 
@@ -75,7 +75,7 @@ def test_two_servers_do_not_share_a_port():
   with pytest.raises(ValueError, match=f'port {server.port} .*in use'):
     _make(port=server.port)
   port = server.port
-  reverb.Client(f'localhost:{port}').server_info(timeout=5)
+  reverb.Client(f'localhost:{port}').server_info(timeout=60)
   server.stop()
   # Its connections linger, and keep nobody out.
   _make(port=port).stop()

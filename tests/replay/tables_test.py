@@ -43,14 +43,14 @@ def test_an_actor_is_held_when_it_is_too_far_ahead(client):
   stream = streams.StepStream(client)
   for number in range(_MAX_UNREAD):
     _write(writer, number)
-  writer.flush(timeout_ms=10_000)  # So many are allowed.
+  writer.flush(timeout_ms=60_000)  # So many are allowed.
   _write(writer, _MAX_UNREAD)
   with pytest.raises(reverb.DeadlineExceededError):
     writer.flush(timeout_ms=300)
   assert client.server_info()[tables.STEPS].current_size == _MAX_UNREAD
   # One step that is read lets one in, and nothing was lost or overwritten.
   assert stream.read(1).action.tolist() == [0]
-  writer.flush(timeout_ms=10_000)
+  writer.flush(timeout_ms=60_000)
   assert stream.read(_MAX_UNREAD).action.tolist() == [1, 2, 3, 4]
 
 
@@ -58,7 +58,7 @@ def test_a_learner_waits_for_what_is_not_written_yet(client):
   writer = client.trajectory_writer(num_keep_alive_refs=1)
   stream = streams.StepStream(client)
   _write(writer, 0)
-  writer.flush(timeout_ms=10_000)
+  writer.flush(timeout_ms=60_000)
   found = []
   learner = threading.Thread(
       target=lambda: found.extend(stream.read(2).action), daemon=True
@@ -67,7 +67,7 @@ def test_a_learner_waits_for_what_is_not_written_yet(client):
   learner.join(timeout=0.3)
   assert learner.is_alive() and not found
   _write(writer, 1)
-  learner.join(timeout=10)
+  learner.join(timeout=60)
   assert not learner.is_alive()
   assert found == [0, 1]
 
@@ -76,4 +76,4 @@ def test_a_row_of_another_shape_is_refused(client):
   writer = client.trajectory_writer(num_keep_alive_refs=1)
   with pytest.raises(ValueError, match='observation|teacher_values'):
     _write(writer, 0, teacher_values=np.zeros(_ACTIONS + 1, np.float32))
-    writer.flush(timeout_ms=10_000)
+    writer.flush(timeout_ms=60_000)
