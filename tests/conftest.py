@@ -17,12 +17,7 @@ _LONG = pathlib.Path(__file__).parent / 'integration'
 hypothesis.settings.register_profile(
     'untimed',
     deadline=None,
-    # A test that lists checks of its own would have only those.
-    suppress_health_check=[
-        hypothesis.HealthCheck.too_slow,
-        # Examples may share a fixture: what one writes, the next replaces.
-        hypothesis.HealthCheck.function_scoped_fixture,
-    ],
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile('untimed')
 

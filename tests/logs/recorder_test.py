@@ -126,7 +126,11 @@ def recordings(draw):
   return files.Description(observation, action, reward, {}, limits), episodes
 
 
-@hypothesis.settings(max_examples=60)
+@hypothesis.settings(
+    max_examples=60,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture,
+                           hypothesis.HealthCheck.too_slow],
+)
 @hypothesis.given(recordings())
 def test_what_was_recorded_is_read_back(no_fsync, made):
   description, episodes = made
@@ -162,7 +166,10 @@ def _taken(stream):
   return stream
 
 
-@hypothesis.settings(max_examples=100)
+@hypothesis.settings(
+    max_examples=100,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
 @hypothesis.given(st.integers(0, 4), st.floats(0, 1), st.booleans())
 def test_a_write_that_breaks_off_loses_that_episode_only(
     no_fsync, number, part, renamed

@@ -27,7 +27,10 @@ def _decode(data):
 
 
 @COMPRESSORS
-@hypothesis.settings(max_examples=50)
+@hypothesis.settings(
+    max_examples=50,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
 @hypothesis.given(
     hypothesis_numpy.arrays(
         np.uint8, hypothesis_numpy.array_shapes(min_dims=2, max_dims=2)
