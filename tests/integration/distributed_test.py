@@ -111,7 +111,7 @@ def _command_line(process: psutil.Process) -> list[str]:
 
 def _assert_gone(processes) -> None:
   """None of them is left, and so neither is any port of theirs."""
-  _, alive = psutil.wait_procs(processes, timeout=60)
+  _, alive = psutil.wait_procs(processes, timeout=10)
   assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
 
 
