@@ -42,6 +42,8 @@ WORKERS = ('logs', 'rlds.schema', 'rlds.validation', 'rlds.png',
            'beam_jobs.record_rewrite')
 HEAVY = ('acme', 'keras', 'reverb', 'rlds', 'sonnet', 'tensorflow',
          'tensorflow_probability', 'tf_agents', 'trfl')
+# What imports TensorFlow at once, and so settles which kernels it has.
+KERNELS = ('keras', 'reverb', 'rlds', 'tensorflow', 'tf_agents')
 LEARNERS = ('agents', 'replay', 'training')
 # Each of them loads with an unpickler that runs nothing.
 UNPICKLING = ('logs', 'teachers.array_pickle')
@@ -248,6 +250,17 @@ def pickle_violations(modules: Mapping[str, Module]) -> list[str]:
   return found
 
 
+def kernel_violations(modules: Iterable[Module]) -> list[str]:
+  """Those that import this package after it could have chosen kernels."""
+  found = []
+  for module in modules:
+    names = [component(name) for name in imported(module)]
+    early = names[:names.index(PACKAGE)] if PACKAGE in names else []
+    found.extend(f'{module.name} imports {name} before {PACKAGE}'
+                 for name in early if name in KERNELS)
+  return found
+
+
 def sources(root: pathlib.Path) -> Iterator[Module]:
   """Every Python file that is written for the project, tests included."""
   for top in (PACKAGE, *LINKED, 'benchmarks', 'tests'):
@@ -364,6 +377,16 @@ def test_only_readers_of_foreign_files_unpickle(modules):
   _check(pickle_violations(made_up(
       rlds__a='np.load(a, allow_pickle=False)\nnp.load(a, allow_pickle=b)')),
          'rlds.a:2 says allow_pickle')
+
+
+def test_benchmarks_time_the_kernels_that_are_used():
+  _check(kernel_violations(
+      m for m in sources(ROOT) if m.name.startswith('benchmarks')))
+  _check(kernel_violations(made_up(
+      a='import reverb\nfrom rrl_pipeline.replay import tables',
+      b='import rrl_pipeline\nimport reverb',
+      c='import tensorflow').values()),
+         'a imports reverb before rrl_pipeline')
 
 
 def test_links_are_followed_nowhere(tmp_path):
