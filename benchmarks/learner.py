@@ -44,6 +44,7 @@ from absl import flags
 from acme import types
 import clocks
 import numpy as np
+import untrained_teacher
 
 from rrl_pipeline import scores
 from rrl_pipeline.agents import builder
@@ -52,9 +53,9 @@ from rrl_pipeline.agents import learning
 from rrl_pipeline.agents import losses
 from rrl_pipeline.environments import atari
 from rrl_pipeline.networks import config as network_config
-from rrl_pipeline.networks import nature
 from rrl_pipeline.replay import frame_store
 from rrl_pipeline.replay import stacks
+from rrl_pipeline.teachers import bundle
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import guidance
 from rrl_pipeline.training import online
@@ -84,15 +85,9 @@ _BATCH, _ACTIONS, _SHAPE, _ROWS = 32, 6, (84, 84, 4), 5_000
 _WARM_UP = 5
 
 
-class _Teacher:
+def _teacher() -> bundle.BundleTeacher:
   """The network of CleanRL's teachers, untrained."""
-
-  kind = 'q_values'
-  num_actions = _ACTIONS
-
-  def __init__(self):
-    network = nature.make(_NETWORKS['nature'], _SHAPE, _ACTIONS, 3)
-    self.values = tf.function(network)
+  return untrained_teacher.make(_NETWORKS['nature'], _SHAPE, _ACTIONS)
 
 
 def _num_cores() -> int:
@@ -236,7 +231,7 @@ def _print_parts(transitions: types.Transition) -> None:
 
 
 def _offline(
-    store: frame_store.FrameStore, teacher: Optional[_Teacher]
+    store: frame_store.FrameStore, teacher: Optional[bundle.BundleTeacher]
 ) -> clocks.Time:
   """Of a learner step; a teacher given is asked on each batch."""
   learner, agent = _learner(0), _agent()
@@ -280,7 +275,7 @@ def _online() -> clocks.Time:
         ),
         learner,
         0,
-        guidance.Guidance(_Teacher(), scores.Scale(random=-21, teacher=21)),
+        guidance.Guidance(_teacher(), scores.Scale(random=-21, teacher=21)),
     )
     online.OnlineTrainer(
         setup, config_lib.EvaluationConfig(num_episodes=1, num_parallel=1)
@@ -320,7 +315,7 @@ def _print_stages(store: frame_store.FrameStore) -> None:
       ),
       (
           'offline', 'offline, learner steps, teacher asked on each batch',
-          1, _offline(store, _Teacher()),
+          1, _offline(store, _teacher()),
       ),
       (
           'online', 'online, agent steps, teacher asked in each state',

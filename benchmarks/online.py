@@ -40,6 +40,7 @@ from absl import flags
 from acme import types
 import clocks
 import numpy as np
+import untrained_teacher
 
 from rrl_pipeline import scores
 from rrl_pipeline.agents import acting
@@ -50,7 +51,6 @@ from rrl_pipeline.agents import methods
 from rrl_pipeline.environments import atari
 from rrl_pipeline.environments import factory
 from rrl_pipeline.networks import config as network_config
-from rrl_pipeline.networks import nature
 from rrl_pipeline.replay import tables
 from rrl_pipeline.training import config as config_lib
 from rrl_pipeline.training import guidance
@@ -138,16 +138,8 @@ def _learner(
 
 
 def _guidance() -> guidance.Guidance:
-  """An untrained teacher."""
-
-  class Teacher:
-    kind = 'q_values'
-    num_actions = _num_actions()
-    values = staticmethod(
-        tf.function(nature.make(_CLEANRL_NETWORK, _SHAPE, _num_actions(), 3))
-    )
-
-  return guidance.Guidance(Teacher(), scores.Scale(random=-21, teacher=21))
+  teacher = untrained_teacher.make(_CLEANRL_NETWORK, _SHAPE, _num_actions())
+  return guidance.Guidance(teacher, scores.Scale(random=-21, teacher=21))
 
 
 def _online_stage(

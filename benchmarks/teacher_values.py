@@ -18,11 +18,11 @@ from absl import app
 from absl import flags
 from acme import types
 import numpy as np
+import untrained_teacher
 
 from rrl_pipeline.agents import builder
 from rrl_pipeline.agents import methods
 from rrl_pipeline.networks import config as network_config
-from rrl_pipeline.networks import nature
 from rrl_pipeline.replay import frame_store
 from rrl_pipeline.replay import stacks
 from rrl_pipeline.teachers import bundle
@@ -65,12 +65,9 @@ def _store() -> frame_store.FrameStore:
 
 def _teachers() -> dict[str, Values]:
   config = network_config.NatureConfig()
-  network = nature.make(config, _SHAPE, _ACTIONS, 1)
+  nature_teacher = untrained_teacher.make(config, _SHAPE, _ACTIONS)
   return {
-      'Nature network': tf.function(
-          network,
-          input_signature=[tf.TensorSpec((None, *_SHAPE), tf.uint8)],
-      ),
+      'Nature network': nature_teacher.values,
       'pong_dqn': bundle.read(bundle.find('pong_dqn')).load().values,
   }
 

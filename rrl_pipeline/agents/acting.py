@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rrl_pipeline.agents import config as config_lib
 from rrl_pipeline.agents import method_config
-from rrl_pipeline.networks import eager_tensors
+from rrl_pipeline.networks import graph_function
 
 
 def epsilon(config: config_lib.AgentConfig, actor_steps: int) -> float:
@@ -25,19 +25,18 @@ class GreedyPolicy:
   """The greedy actions of a network for a batch of observations."""
 
   def __init__(self, network: tf.keras.Model):
-    eager_tensors.stop_leak()
     spec = tf.TensorSpec(network.input_shape, network.inputs[0].dtype)
-    self._dtype = spec.dtype
-    # Choosing among traces would take longer than a small network does.
-    self._actions = tf.function(
-        lambda observation: tf.argmax(network(observation), axis=1)
-    ).get_concrete_function(spec)
+    self._dtype = spec.dtype.as_numpy_dtype
+    self._actions = graph_function.GraphFunction(
+        tf.function(
+            lambda observation: tf.argmax(network(observation), axis=1)
+        ).get_concrete_function(spec)
+    )
 
   def __call__(self, observations: np.ndarray) -> np.ndarray:
     """Observations [B, ...] → int64 [B]."""
-    return self._actions(
-        tf.convert_to_tensor(observations, self._dtype)
-    ).numpy()
+    (actions,) = self._actions(np.asarray(observations, self._dtype))
+    return actions.numpy()
 
 
 def random_action(

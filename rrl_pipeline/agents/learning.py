@@ -12,7 +12,7 @@ from rrl_pipeline.agents import config as config_lib
 from rrl_pipeline.agents import diagnostics
 from rrl_pipeline.agents import losses
 from rrl_pipeline.agents import optimizers
-from rrl_pipeline.networks import eager_tensors
+from rrl_pipeline.networks import graph_function
 from rrl_pipeline.networks import heads
 from rrl_pipeline.networks import value_network
 from rrl_pipeline.replay import stacks
@@ -112,7 +112,6 @@ class Learner:
       teacher_kind: how the teacher's values are read: 'q_values' are divided
         by τ, 'logits' are not, and of 'action' nothing but the greatest counts.
     """
-    eager_tensors.stop_leak()
     self._distillation = _DISTILLATIONS[teacher_kind]
     self._network = network
     self._target_network = target_network
@@ -201,38 +200,35 @@ class Learner:
     )
     if importance_weights is None:
       importance_weights = np.ones(len(transitions.action), np.float32)
-    batch = [
-        tf.convert_to_tensor(array)
-        for array in (importance_weights, *transitions)
-    ]
+    batch = (importance_weights, *transitions)
     steps = int(self.num_steps) + 1
     gradients = {}
     if weights.distillation and steps % self._config.diagnostics_period == 0:
       gradients = self._compare_gradients(*batch)._asdict()
-    metrics, priorities = self._step(
-        tf.constant(weights, tf.float32),
-        # TensorFlow keeps the tensor of each of Python's own numbers for ever.
-        tf.constant(np.float32(learning_rate)),
-        *batch,
+    update = self._step(
+        np.asarray(weights, np.float32), np.float32(learning_rate), *batch
     )
     if steps % self._config.target_update_period == 0:
       self.synchronise_target()
-    return Update(metrics._replace(**gradients), priorities)
+    return update._replace(metrics=update.metrics._replace(**gradients))
 
-  def _step(
-      self, *tensors: tf.Tensor
-  ) -> tuple[LearnerMetrics, tf.Tensor]:
-    """Calls `_step_networks` as a graph.
-
-    To let TensorFlow choose among the graphs of a function takes as long as the
-    layers of a small network do.
-    """
-    batch_size = len(tensors[-1])
+  def _step(self, *arrays: np.ndarray) -> Update:
+    """Calls `_step_networks` as a graph."""
+    batch_size = len(arrays[-1])
     graph = self._graphs.get(batch_size)
     if graph is None:
-      graph = self._traced_step.get_concrete_function(*tensors)
+      graph = graph_function.GraphFunction(
+          self._traced_step.get_concrete_function(*arrays)
+      )
       self._graphs[batch_size] = graph
-    return graph(*tensors)
+    *values, priorities = graph(*arrays)
+    names = (
+        name
+        for name, spec in graph.structure.metrics._asdict().items()
+        if spec is not None
+    )
+    metrics = LearnerMetrics(**dict(zip(names, values, strict=True)))
+    return Update(metrics, priorities)
 
   def _step_networks(
       self,
@@ -240,7 +236,7 @@ class Learner:
       learning_rate: tf.Tensor,
       importance_weights: tf.Tensor,
       *columns: tf.Tensor,
-  ) -> tuple[LearnerMetrics, tf.Tensor]:
+  ) -> Update:
     """One update and the count of it, all in one call of the graph.
 
     On small networks each operation outside would cost as much as a layer.
@@ -290,7 +286,7 @@ class Learner:
         conservative_loss=means.conservative,
         return_entropy=entropy,
     )
-    return metrics, terms.td.priorities
+    return Update(metrics, terms.td.priorities)
 
   @tf.function
   def _compare_gradients(

@@ -8,6 +8,7 @@ A student is exported in the same form, so every student can be a teacher.
 
 import dataclasses
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from rrl_pipeline.environments import environment as environment_lib
-from rrl_pipeline.networks import eager_tensors
+from rrl_pipeline.networks import graph_function
 
 _FORMAT = 1
 _MODEL = 'saved_model'
@@ -134,7 +135,6 @@ class BundleTeacher:
   """A loaded bundle; a `Teacher`."""
 
   def __init__(self, description: Description, model: Any, sha256: str):
-    eager_tensors.stop_leak()
     self.description = description
     self.kind = description.kind
     self.num_actions = len(description.action_meanings)
@@ -143,7 +143,17 @@ class BundleTeacher:
 
   def values(self, observation: np.ndarray) -> tf.Tensor:
     """[B, …] observations → float32 [B, A]."""
-    return self._model.values(observation)
+    (values,) = self._graph(observation)
+    return values
+
+  @functools.cached_property
+  def _graph(self) -> graph_function.GraphFunction:
+    shape = (None, *self.description.observation_shape)
+    return graph_function.GraphFunction(
+        self._model.values.get_concrete_function(
+            tf.TensorSpec(shape, self.description.observation_dtype)
+        )
+    )
 
   def actions(self, observation: np.ndarray) -> np.ndarray:
     """The greedy actions, int64 [B]."""
