@@ -12,7 +12,6 @@ from typing import ClassVar
 
 import ale_py
 from ale_py import roms
-import dm_env
 from dm_env import specs
 import numpy as np
 from scipy import sparse
@@ -94,10 +93,11 @@ def area_weights(source: int, target: int) -> np.ndarray:
   return (np.clip(overlap, 0, None) * (target / source)).astype(np.float32)
 
 
-class AtariEnvironment(environment.Environment):
+class AtariEnvironment(environment.NumberedEpisodes):
   """One game. Observations are uint8 [84, 84]; rewards are raw scores."""
 
   def __init__(self, config: AtariConfig, seed: int):
+    super().__init__(config.max_episode_steps)
     self._config = config
     self._seed = seed
     self._rom = roms.get_rom_path(_rom_name(config.game))
@@ -111,65 +111,33 @@ class AtariEnvironment(environment.Environment):
     # Each row has three or four entries: sparse is four times as fast as dense.
     self._rows = sparse.csr_matrix(area_weights(height, config.frame_size))
     self._columns = sparse.csr_matrix(area_weights(width, config.frame_size))
-    self._episode = 0
-    self._steps = 0
-    self._needs_reset = True
 
   @property
   def action_meanings(self) -> tuple[str, ...]:
     return tuple(action.name for action in self._actions)
 
-  def start_at_episode(self, episode: int) -> None:
-    """Makes the next `reset` start the episode of this number."""
-    self._episode = episode
-    self._needs_reset = True
+  def observation_spec(self) -> specs.Array:
+    size = self._config.frame_size
+    return specs.BoundedArray((size, size), np.uint8, 0, 255, 'frame')
 
-  def reset(self) -> dm_env.TimeStep:
-    self._load(self._episode)
-    self._episode += 1
-    self._steps = 0
-    self._needs_reset = False
+  def _begin(self, episode: int) -> np.ndarray:
+    self._load(episode)
     # The first step overwrites this one, whatever the frame skip is.
     self._ale.getScreenGrayscale(self._screens[1])
     self._screens[0] = 0
-    return dm_env.restart(self._frame())
+    return self._frame()
 
-  def step(self, action: int) -> dm_env.TimeStep:
-    if self._needs_reset:
-      return self.reset()
+  def _advance(self, action: int) -> tuple[float, np.ndarray, bool]:
     reward = 0.0
     skip = self._config.frame_skip
     for i in range(skip):
-      reward += self._ale.act(self._actions[int(action)])
+      reward += self._ale.act(self._actions[action])
       ended = self._ale.game_over(with_truncation=False)
       if ended:
         break
       if i >= skip - 2:
         self._ale.getScreenGrayscale(self._screens[i - (skip - 2)])
-    reward = np.float32(reward)
-    self._steps += 1
-    if ended:
-      self._needs_reset = True
-      return dm_env.TimeStep(
-          dm_env.StepType.LAST, reward, np.float32(0), self._frame()
-      )
-    if self._steps >= self._config.max_episode_steps:
-      self._needs_reset = True
-      return dm_env.truncation(reward, self._frame(), np.float32(1))
-    return dm_env.transition(reward, self._frame(), np.float32(1))
-
-  def observation_spec(self) -> specs.Array:
-    size = self._config.frame_size
-    return specs.BoundedArray((size, size), np.uint8, 0, 255, 'frame')
-
-  def action_spec(self) -> specs.DiscreteArray:
-    return specs.DiscreteArray(len(self._actions), np.int32, 'action')
-
-  def reward_spec(self) -> specs.Array:
-    return specs.Array((), np.float32, 'reward')
-
-  def discount_spec(self) -> specs.BoundedArray:
-    return specs.BoundedArray((), np.float32, 0, 1, 'discount')
+    return reward, self._frame(), ended
 
   def _load(self, episode: int) -> None:
     # ALE takes a seed only when it loads a ROM, about 0.1 s.

@@ -10,7 +10,6 @@ of it are replaced by equal ones (see `balloon_wind`, `balloon_features` and
 
 from typing import Any, NamedTuple
 
-import dm_env
 from dm_env import specs
 import numpy as np
 
@@ -75,7 +74,7 @@ def simulator() -> balloon_env.BalloonEnv:
       seed=balloon_config.SUITE_SEEDS)
 
 
-class BalloonEnvironment(environment.Environment):
+class BalloonEnvironment(environment.NumberedEpisodes):
   """One balloon. Observations are float32 [1099], rewards within [0, 1].
 
   An episode ends when the balloon is out of power, bursts or loses its
@@ -83,13 +82,11 @@ class BalloonEnvironment(environment.Environment):
   """
 
   def __init__(self, config: balloon_config.BalloonConfig, seed: int):
+    super().__init__(config.max_episode_steps)
     self._config = config
     self._seed = seed
     self._simulator = simulator()
-    self._episode = 0
-    self._steps = 0
     self._steps_within_radius = 0
-    self._needs_reset = True
 
   @property
   def action_meanings(self) -> tuple[str, ...]:
@@ -132,47 +129,22 @@ class BalloonEnvironment(environment.Environment):
         'status': balloon.status.name,
     }
 
-  def start_at_episode(self, episode: int) -> None:
-    """Makes the next `reset` start the episode of this number."""
-    self._episode = episode
-    self._needs_reset = True
-
-  def reset(self) -> dm_env.TimeStep:
-    observation = self._simulator.reset(seed=self.flight_seed)
-    self._episode += 1
-    self._steps = 0
-    self._steps_within_radius = 0
-    self._needs_reset = False
-    return dm_env.restart(observation)
-
-  def step(self, action: int) -> dm_env.TimeStep:
-    if self._needs_reset:
-      return self.reset()
-    observation, reward, ended, _ = self._simulator.step(int(action))
-    reward = np.float32(reward)
-    self._steps += 1
-    balloon = self._simulator.get_simulator_state().balloon_state
-    distance = units.relative_distance(balloon.x, balloon.y)
-    self._steps_within_radius += bool(distance <= self._simulator.radius)
-    if ended:
-      self._needs_reset = True
-      return dm_env.TimeStep(
-          dm_env.StepType.LAST, reward, np.float32(0), observation)
-    if self._steps >= self._config.max_episode_steps:
-      self._needs_reset = True
-      return dm_env.truncation(reward, observation, np.float32(1))
-    return dm_env.transition(reward, observation, np.float32(1))
-
   def observation_spec(self) -> specs.Array:
     space = self._simulator.observation_space
     return specs.BoundedArray(
         space.shape, np.float32, space.low, space.high, 'features')
 
-  def action_spec(self) -> specs.DiscreteArray:
-    return specs.DiscreteArray(len(_ACTIONS), np.int32, 'action')
-
   def reward_spec(self) -> specs.Array:
     return specs.BoundedArray((), np.float32, 0, 1, 'reward')
 
-  def discount_spec(self) -> specs.BoundedArray:
-    return specs.BoundedArray((), np.float32, 0, 1, 'discount')
+  def _begin(self, episode: int) -> np.ndarray:
+    self._steps_within_radius = 0
+    return self._simulator.reset(
+        seed=self._config.flight_seed(self._seed, episode))
+
+  def _advance(self, action: int) -> tuple[float, np.ndarray, bool]:
+    observation, reward, ended, _ = self._simulator.step(action)
+    balloon = self._simulator.get_simulator_state().balloon_state
+    distance = units.relative_distance(balloon.x, balloon.y)
+    self._steps_within_radius += bool(distance <= self._simulator.radius)
+    return reward, observation, ended

@@ -60,3 +60,60 @@ class Environment(dm_env.Environment):
     Logs keep it beside the episode: how a flight went, for example.
     """
     return {}
+
+
+class NumberedEpisodes(Environment):
+  """The course of episodes, for subclasses that say how one begins and goes on.
+
+  An episode ends in a terminal state, with discount 0; after a number of steps
+  it is cut, with discount 1.
+  """
+
+  def __init__(self, max_episode_steps: int):
+    self._max_episode_steps = max_episode_steps
+    self._episode = 0  # The next to begin.
+    self._steps = 0
+    self._needs_reset = True
+
+  @abc.abstractmethod
+  def _begin(self, episode: int) -> np.ndarray:
+    """Begins the episode of this number; returns its first observation."""
+
+  @abc.abstractmethod
+  def _advance(self, action: int) -> tuple[float, np.ndarray, bool]:
+    """Returns reward, observation and whether it is a terminal state."""
+
+  def start_at_episode(self, episode: int) -> None:
+    self._episode = episode
+    self._needs_reset = True
+
+  def reset(self) -> dm_env.TimeStep:
+    observation = self._begin(self._episode)
+    self._episode += 1
+    self._steps = 0
+    self._needs_reset = False
+    return dm_env.restart(observation)
+
+  def step(self, action: int) -> dm_env.TimeStep:
+    if self._needs_reset:
+      return self.reset()
+    reward, observation, ended = self._advance(int(action))
+    reward = np.float32(reward)
+    self._steps += 1
+    self._needs_reset = ended or self._steps >= self._max_episode_steps
+    if ended:
+      return dm_env.TimeStep(
+          dm_env.StepType.LAST, reward, np.float32(0), observation
+      )
+    if self._needs_reset:
+      return dm_env.truncation(reward, observation, np.float32(1))
+    return dm_env.transition(reward, observation, np.float32(1))
+
+  def action_spec(self) -> specs.DiscreteArray:
+    return specs.DiscreteArray(len(self.action_meanings), np.int32, 'action')
+
+  def reward_spec(self) -> specs.Array:
+    return specs.Array((), np.float32, 'reward')
+
+  def discount_spec(self) -> specs.BoundedArray:
+    return specs.BoundedArray((), np.float32, 0, 1, 'discount')

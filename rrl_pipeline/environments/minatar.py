@@ -11,7 +11,6 @@ episode may be cut after a number of steps.
 import dataclasses
 from typing import Any, ClassVar, Optional
 
-import dm_env
 from dm_env import specs
 import numpy as np
 
@@ -91,71 +90,40 @@ class MinAtarConfig:
     return None
 
 
-class MinAtarEnvironment(environment.Environment):
+class MinAtarEnvironment(environment.NumberedEpisodes):
   """One game. Observations are uint8 [10, 10, channels] of 0 and 255.
 
   Each channel shows where things of one kind are.
   """
 
   def __init__(self, config: MinAtarConfig, seed: int):
-    self._config = config
+    super().__init__(config.max_episode_steps)
     self._seed = seed
     self._game = _package().Environment(
         _MODULES[config.game], sticky_action_prob=config.sticky_actions
     )
     self._actions = self._game.minimal_action_set()
-    self._episode = 0
-    self._steps = 0
-    self._needs_reset = True
 
   @property
   def action_meanings(self) -> tuple[str, ...]:
     letters = self._game.env.action_map
     return tuple(_MEANINGS[letters[action]] for action in self._actions)
 
-  def start_at_episode(self, episode: int) -> None:
-    self._episode = episode
-    self._needs_reset = True
-
-  def reset(self) -> dm_env.TimeStep:
-    sequence = np.random.SeedSequence([self._seed, self._episode])
-    self._game.seed(int(sequence.generate_state(1)[0]))
-    self._game.reset()
-    # The package would let the last action of an episode stick in the next.
-    self._game.last_action = 0
-    self._episode += 1
-    self._steps = 0
-    self._needs_reset = False
-    return dm_env.restart(self._observation())
-
-  def step(self, action: int) -> dm_env.TimeStep:
-    if self._needs_reset:
-      return self.reset()
-    reward, ended = self._game.act(self._actions[int(action)])
-    reward = np.float32(reward)
-    self._steps += 1
-    if ended:
-      self._needs_reset = True
-      return dm_env.TimeStep(
-          dm_env.StepType.LAST, reward, np.float32(0), self._observation()
-      )
-    if self._steps >= self._config.max_episode_steps:
-      self._needs_reset = True
-      return dm_env.truncation(reward, self._observation(), np.float32(1))
-    return dm_env.transition(reward, self._observation(), np.float32(1))
-
   def observation_spec(self) -> specs.Array:
     shape = tuple(self._game.state_shape())
     return specs.BoundedArray(shape, np.uint8, 0, 255, 'channels')
 
-  def action_spec(self) -> specs.DiscreteArray:
-    return specs.DiscreteArray(len(self._actions), np.int32, 'action')
+  def _begin(self, episode: int) -> np.ndarray:
+    sequence = np.random.SeedSequence([self._seed, episode])
+    self._game.seed(int(sequence.generate_state(1)[0]))
+    self._game.reset()
+    # The package would let the last action of an episode stick in the next.
+    self._game.last_action = 0
+    return self._observation()
 
-  def reward_spec(self) -> specs.Array:
-    return specs.Array((), np.float32, 'reward')
-
-  def discount_spec(self) -> specs.BoundedArray:
-    return specs.BoundedArray((), np.float32, 0, 1, 'discount')
+  def _advance(self, action: int) -> tuple[float, np.ndarray, bool]:
+    reward, ended = self._game.act(self._actions[action])
+    return reward, self._observation(), ended
 
   def _observation(self) -> np.ndarray:
     return self._game.state().astype(np.uint8) * np.uint8(255)
