@@ -228,5 +228,9 @@ def _finish_frames(axis: Any) -> None:
 
 def _legend(figure: figure_lib.Figure, axis: Any) -> None:
   figure.legend(
-      *axis.get_legend_handles_labels(), loc='outside upper center', ncols=4
+      *axis.get_legend_handles_labels(),
+      loc='outside upper center',
+      ncols=4,
+      fontsize='small',
+      columnspacing=1.0,
   )
