@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from typing import Callable
+from typing import Callable, Mapping
 
 import numpy as np
 
@@ -30,3 +30,25 @@ def measure(
   for _ in range(repeats):
     function()
   return Time(*(both() - before) / repeats)
+
+
+def take_turns(
+    functions: Mapping[str, Callable[[], object]],
+    repeats: int,
+    warm_up: int = 5,
+) -> dict[str, Time]:
+  """The median call of each, after `warm_up` that may trace graphs.
+
+  They are called one after the other, round by round, so that whatever else
+  the machine does meets all alike.
+  """
+  seconds = {name: [] for name in functions}
+  for i in range(warm_up + repeats):
+    for name, function in functions.items():
+      before = both()
+      function()
+      if i >= warm_up:
+        seconds[name].append(both() - before)
+  return {
+      name: Time(*np.median(times, axis=0)) for name, times in seconds.items()
+  }

@@ -10,7 +10,7 @@ bit. They take turns, call by call, so that whatever else the machine does meets
 all alike.
 """
 
-from typing import Callable, Mapping
+from typing import Callable
 
 from absl import app
 from absl import flags
@@ -31,7 +31,6 @@ import tensorflow as tf
 _CALLS = flags.DEFINE_integer('calls', 500, 'Calls of each way.')
 _BATCH, _ACTIONS = 32, 6
 _MINATAR_SHAPE, _ATARI_SHAPE = (10, 10, 4), (84, 84, 4)
-_WARM_UP = 5
 
 _Way = Callable[[], object]
 
@@ -93,18 +92,6 @@ def _teacher() -> dict[str, _Way]:
   return _ways(function, [_observations(_ATARI_SHAPE, 1)])
 
 
-def _compare(ways: Mapping[str, _Way]) -> dict[str, np.ndarray]:
-  """Median seconds of each way, [2] by `clocks`."""
-  seconds = {name: [] for name in ways}
-  for i in range(_WARM_UP + _CALLS.value):
-    for name, way in ways.items():
-      before = clocks.both()
-      way()
-      if i >= _WARM_UP:
-        seconds[name].append(clocks.both() - before)
-  return {name: np.median(times, axis=0) for name, times in seconds.items()}
-
-
 def main(argv):
   del argv
   for title, make in (
@@ -113,13 +100,13 @@ def main(argv):
       ("teacher's Nature network, one observation", _teacher),
   ):
     print(title)
-    times = _compare(make())
+    times = clocks.take_turns(make(), _CALLS.value)
     slowest = times['tf.function']
-    for name, (wall, cpu) in times.items():
+    for name, time in times.items():
       print(
-          f'  {name:18}{wall * 1e6:7.0f} us,{cpu * 1e6:7.0f} us CPU   '
-          f'× {slowest[0] / wall:.2f} by the clock, {slowest[1] / cpu:.2f} by'
-          ' CPU time'
+          f'  {name:18}{time.wall * 1e6:7.0f} us,{time.cpu * 1e6:7.0f} us CPU'
+          f'   × {slowest.wall / time.wall:.2f} by the clock,'
+          f' {slowest.cpu / time.cpu:.2f} by CPU time'
       )
 
 

@@ -17,6 +17,7 @@ from typing import Callable
 from absl import app
 from absl import flags
 from acme import types
+import clocks
 import numpy as np
 import untrained_teacher
 
@@ -125,13 +126,11 @@ def main(argv):
           for name, values in teachers.items()
       },
   }
-  seconds = {name: [] for name in contestants}
-  for i in range(3 + _STEPS.value):
-    for name, contestant in contestants.items():
-      elapsed = _seconds(contestant.step)
-      if i >= 3:  # The first steps trace the graphs.
-        seconds[name].append(elapsed)
-  medians = {name: float(np.median(s)) for name, s in seconds.items()}
+  times = clocks.take_turns(
+      {name: contestant.step for name, contestant in contestants.items()},
+      _STEPS.value,
+  )
+  medians = {name: time.wall for name, time in times.items()}
   stored = medians['values stored']
   print(f'{_STEPS.value} learner steps of each, batch 32, medians')
   for name, median in medians.items():
