@@ -20,7 +20,8 @@ Then the parts of an agent step are printed beside what each costs on its own: a
 bare step of the environment, a call of the network, a row through Reverb, a
 gathering of the frames of a batch, an update by the same batch again and again.
 Inference, insertion, sampling and all else that is neither environment nor
-update are the overhead.
+update are the overhead; what of it is above the floors is what this system adds
+to the work that has to be done.
 
 On a busy machine compare CPU times. To compare on one core, start it with
 `taskset -c 0`.
@@ -319,11 +320,12 @@ def _print_parts(
       line += f' {floor * 1e3:7.3f} {part.cpu / floor:6.2f}'
     print(line)
   replay = sum(times[name].cpu for name in ('insert', 'sample', 'other'))
-  inference = times['inference'].cpu
+  overhead = replay + times['inference'].cpu
+  floor = sum(floors[name].cpu for name in ('inference', 'insert', 'sample'))
   print(
-      'overhead outside environment and training:'
-      f' {(replay + inference) / whole.cpu:.1%}; without inference'
-      f' {replay / whole.cpu:.1%}'
+      f'overhead outside environment and training: {overhead / whole.cpu:.1%};'
+      f' without inference {replay / whole.cpu:.1%};'
+      f' above the floors {(overhead - floor) / whole.cpu:.1%}'
   )
 
 

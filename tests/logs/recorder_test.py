@@ -168,7 +168,8 @@ def _taken(stream):
 
 @hypothesis.settings(
     max_examples=100,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture,
+                           hypothesis.HealthCheck.too_slow],
 )
 @hypothesis.given(st.integers(0, 4), st.floats(0, 1), st.booleans())
 def test_a_write_that_breaks_off_loses_that_episode_only(

@@ -29,7 +29,8 @@ def _decode(data):
 @COMPRESSORS
 @hypothesis.settings(
     max_examples=50,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture,
+                           hypothesis.HealthCheck.too_slow],
 )
 @hypothesis.given(
     hypothesis_numpy.arrays(

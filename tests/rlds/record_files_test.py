@@ -31,7 +31,8 @@ def _write(path, file_format, records):
 @ALL_FORMATS
 @hypothesis.settings(
     max_examples=30,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture,
+                           hypothesis.HealthCheck.too_slow],
 )
 @hypothesis.given(records=st.lists(st.binary(max_size=300), max_size=6))
 def test_what_is_written_is_read(tmp_path, file_format, records):
