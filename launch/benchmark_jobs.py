@@ -9,13 +9,13 @@ import dataclasses
 import enum
 import pathlib
 import subprocess
+import sys
 import time
 from typing import Callable, Mapping, Optional, Sequence
 
 from rrl_pipeline.launch import processes
 
 _POLL_SECONDS = 0.2
-_GRACE_SECONDS = 10.0
 
 
 class State(enum.Enum):
@@ -175,8 +175,14 @@ class Scheduler:
     self._on_change(job, state)
 
   def _stop(self) -> None:
-    """Ends programs that still run, and whatever they started."""
-    processes.stop(
-        [process.popen for process in self._running.values()], _GRACE_SECONDS
+    """Ends programs that still run, when they have taken a checkpoint."""
+    if not self._running:
+      return
+    print(
+        'stopping the runs under way: each takes a checkpoint, within'
+        f' {processes.STOP_SECONDS:.0f} s; Ctrl-C again ends them at once',
+        file=sys.stderr,
+        flush=True,
     )
+    processes.stop([process.popen for process in self._running.values()])
     self._running.clear()

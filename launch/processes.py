@@ -8,6 +8,9 @@ import subprocess
 import time
 from typing import Mapping, Sequence
 
+# What a program that was asked to stop has for its checkpoint: the online stage
+# plays its episode to the end first, for up to 20 s.
+STOP_SECONDS = 60.0
 # <linux/prctl.h>: the signal that a process gets when its parent dies.
 _PR_SET_PDEATHSIG = 1
 # Opened here: a process that was just forked from a program with threads had
@@ -59,7 +62,9 @@ def start(
     )
 
 
-def stop(programs: Sequence[subprocess.Popen], grace_seconds: float) -> None:
+def stop(
+    programs: Sequence[subprocess.Popen], grace_seconds: float = STOP_SECONDS
+) -> None:
   """Ends programs that still run, and whatever they started.
 
   Args:

@@ -15,9 +15,8 @@ _USER_ERROR = 2
 _MAX_FAILURES = 3
 _FAILURE_SECONDS = 600.0
 _LAST_LINES = 5
-# For those that were waiting for the end; and for a learner's checkpoint.
+# For those that were waiting for the end.
 _LEAVE_SECONDS = 3.0
-STOP_SECONDS = 60.0
 _KILL_SECONDS = 5.0
 
 
@@ -158,11 +157,12 @@ class Supervisor:
       return
     program.terminate()
     try:
-      program.wait(STOP_SECONDS)
+      program.wait(processes.STOP_SECONDS)
     except subprocess.TimeoutExpired:
       self._say(
-          f'{self._goal} took no checkpoint within {STOP_SECONDS:.0f} s; the'
-          ' newest one it has is gone on with'
+          f'{self._goal} took no checkpoint within'
+          f' {processes.STOP_SECONDS:.0f} s; the newest one it has is gone on'
+          ' with'
       )
 
   def _wait_for_others(self) -> None:

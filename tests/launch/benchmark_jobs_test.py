@@ -12,6 +12,7 @@ import pytest
 from rrl_pipeline.launch import benchmark_jobs
 from rrl_pipeline.launch import processes
 from rrl_pipeline.launch.benchmark_jobs import State
+from rrl_pipeline.training import online
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -209,6 +210,41 @@ def test_programs_are_stopped_when_the_benchmark_is_interrupted(tmp_path):
   with pytest.raises(KeyboardInterrupt):
     scheduler.run(interrupt)
   assert not _is_alive(int((tmp_path / 'pid').read_text()))
+
+
+def test_stopped_programs_take_their_checkpoints(tmp_path, capsys):
+  program = (
+      'import pathlib, signal, time\n'
+      f'folder = pathlib.Path({str(tmp_path)!r})\n'
+      'def checkpoint(*_):\n'
+      '  time.sleep(1)\n'
+      '  (folder / "checkpoint").touch()\n'
+      '  raise SystemExit\n'
+      'signal.signal(signal.SIGTERM, checkpoint)\n'
+      '(folder / "ready").touch()\n'
+      'time.sleep(100)'
+  )
+  job = benchmark_jobs.Job(
+      'a',
+      lambda: [sys.executable, '-c', program],
+      lambda: False,
+      tmp_path / 'log',
+  )
+  scheduler = benchmark_jobs.Scheduler([job], 1, lambda job, state: None)
+
+  def interrupt():
+    if (tmp_path / 'ready').exists():
+      raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    scheduler.run(interrupt)
+  assert (tmp_path / 'checkpoint').exists()
+  assert 'stopping the runs' in capsys.readouterr().err
+
+
+def test_a_run_has_time_to_end_its_episode():
+  # After its own limit the online stage discards an episode that goes on.
+  assert processes.STOP_SECONDS >= 2 * online.STOP_SECONDS
 
 
 def test_end_of_a_log(tmp_path):
