@@ -56,7 +56,7 @@ class _Process:
 
 
 class Scheduler:
-  """Runs jobs until all are done or failed, the cheapest that can run first."""
+  """Runs jobs until all are done or failed."""
 
   def __init__(
       self,
@@ -73,6 +73,7 @@ class Scheduler:
       on_change: is told of every state that a job reaches while it runs.
     """
     self._jobs = {job.name: job for job in jobs}
+    self._needed = {job.needs for job in jobs}
     self._num_processes = num_processes
     self._on_change = on_change
     self._running: dict[str, _Process] = {}
@@ -112,19 +113,25 @@ class Scheduler:
       return self._ended.get(name)
     return time.monotonic() - process.started
 
-  def next_job(self) -> Optional[Job]:
-    """The cheapest job that waits for nothing; of equals the first."""
+  def _next_job(self) -> Optional[Job]:
+    """The cheapest job that waits for nothing; of equals the first.
+
+    Of several processes one has those that others wait for, while there are
+    any: a teacher that comes last would leave the other cores with nothing.
+    """
     ready = [
         job
         for job in self._jobs.values()
         if self.states[job.name] == State.WAITING
         and (job.needs is None or self.states[job.needs] == State.DONE)
     ]
+    if self._running and not self._needed.intersection(self._running):
+      ready = [job for job in ready if job.name in self._needed] or ready
     return min(ready, key=lambda job: job.seconds, default=None)
 
   def _start(self) -> bool:
     """Starts a job if there is one; says whether another may be started."""
-    job = self.next_job()
+    job = self._next_job()
     if job is None:
       return False
     try:

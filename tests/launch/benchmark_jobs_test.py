@@ -52,6 +52,19 @@ def test_cheapest_runs_first_after_what_it_needs(tmp_path):
   assert set(scheduler.states.values()) == {State.DONE}
 
 
+def test_one_of_two_processes_has_what_others_wait_for(tmp_path):
+  jobs = [
+      _job(tmp_path, 'student', seconds=1),
+      _job(tmp_path, 'other_student', seconds=2),
+      _job(tmp_path, 'teacher', 'import time; time.sleep(3)', seconds=9),
+      _job(tmp_path, 'its_student', needs='teacher', seconds=1),
+  ]
+  _, changes = _run(jobs, num_processes=2)
+  assert [name for name, state in changes if state == State.RUNNING] == [
+      'student', 'teacher', 'other_student', 'its_student'
+  ]
+
+
 def test_done_jobs_are_not_run_again(tmp_path):
   (tmp_path / 'a.done').touch()
   scheduler, changes = _run([_job(tmp_path, 'a'), _job(tmp_path, 'b')])
