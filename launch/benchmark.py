@@ -167,7 +167,7 @@ def _say_cost(plan: benchmark_plan.Plan, num_jobs: int) -> dict[str, float]:
     return {}
   seconds = benchmark_costs.estimate(
       {run.name: run.config for run in open_runs},
-      [run.name for run in open_runs if not run.method],
+      {run.name: run.open_stages() for run in open_runs},
       num_jobs,
   )
   by_method: dict[str, list[float]] = {}

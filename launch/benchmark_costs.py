@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def estimate(
     configs: Mapping[str, 'config_lib.PipelineConfig'],
-    tasks: Sequence[str],
+    stages: Mapping[str, Sequence[str]],
     num_processes: int,
 ) -> dict[str, float]:
   """Estimates the seconds of each run, without evaluations and conversion.
@@ -25,8 +25,7 @@ def estimate(
 
   Args:
     configs: settings by name of a run.
-    tasks: the names of those that train a teacher and collect data; the others
-      train a student.
+    stages: what is left of a run, by its name.
     num_processes: that will run side by side.
   """
   with concurrent.futures.ProcessPoolExecutor(
@@ -36,7 +35,7 @@ def estimate(
       initargs=(num_processes,),
   ) as executor:
     return executor.submit(
-        _estimate, _of_one_game(configs), frozenset(tasks)
+        _estimate, _of_one_game(configs), dict(stages)
     ).result()
 
 
@@ -87,19 +86,23 @@ def _prepare(num_processes: int) -> None:
 
 
 def _estimate(
-    configs: dict[str, 'config_lib.PipelineConfig'], tasks: frozenset[str]
+    configs: dict[str, 'config_lib.PipelineConfig'],
+    stages: dict[str, Sequence[str]],
 ) -> dict[str, float]:
   from absl import flags
 
   # Acme reads a flag of its own, which fails while absl's flags are unparsed.
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
-  seconds = {}
-  for name, config in configs.items():
-    stages = (
-        (stage_seconds.teacher, stage_seconds.collect)
-        if name in tasks
-        else (stage_seconds.offline, stage_seconds.online)
-    )
-    seconds[name] = sum(stage(config) for stage in stages)
-  return seconds
+  of_stage = {
+      'teacher': stage_seconds.teacher,
+      'collect': stage_seconds.collect,
+      'offline': stage_seconds.offline,
+      'online': stage_seconds.online,
+  }
+  return {
+      name: sum(
+          of_stage[stage](config) for stage in stages[name] if stage in of_stage
+      )
+      for name, config in configs.items()
+  }

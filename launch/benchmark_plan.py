@@ -81,6 +81,19 @@ class Run:
     paths = run_directory.RunDirectory(self.directory)
     return paths.done(self.stages[-1]).exists()
 
+  def open_stages(self) -> tuple[str, ...]:
+    """Those that take time and are not done, in order.
+
+    A student's run is given its teacher and the data.
+    """
+    paths = run_directory.RunDirectory(self.directory)
+    return tuple(
+        stage
+        for stage in self.stages
+        if not paths.done(stage).exists()
+        and not (self.method and stage in _TASK_STAGES)
+    )
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:

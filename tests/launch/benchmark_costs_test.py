@@ -9,15 +9,21 @@ from rrl_pipeline.launch import stage_seconds
 from rrl_pipeline.launch import suites
 
 
-def test_task_and_student_have_stages_of_their_own(monkeypatch):
+def test_stages_that_are_left_are_added_up(monkeypatch):
   times = {'teacher': 1.0, 'collect': 10.0, 'offline': 100.0, 'online': 1000.0}
   for name, seconds in times.items():
     monkeypatch.setattr(
         stage_seconds, name, lambda config, seconds=seconds: config * seconds
     )
-  assert benchmark_costs._estimate(
-      {'task': 2, 'student': 3}, frozenset(['task'])
-  ) == {'task': 22.0, 'student': 3300.0}
+  stages = {
+      'task': ('teacher', 'collect', 'dataset'),
+      'collecting': ('collect', 'dataset'),
+      'student': ('offline', 'online', 'evaluate'),
+      'evaluated': ('evaluate',),
+  }
+  assert benchmark_costs._estimate(dict.fromkeys(stages, 2), stages) == {
+      'task': 22.0, 'collecting': 20.0, 'student': 2200.0, 'evaluated': 0
+  }
 
 
 def test_one_game_is_tried_for_all():
@@ -49,5 +55,7 @@ def test_this_machine_takes_some_time():
       offline=dataclasses.replace(config.offline, num_learner_steps=8),
       online=dataclasses.replace(config.online, num_actor_steps=40),
   )
-  seconds = benchmark_costs.estimate({'a': config}, [], num_processes=2)
+  seconds = benchmark_costs.estimate(
+      {'a': config}, {'a': ('offline', 'online')}, num_processes=2
+  )
   assert 0 < seconds['a'] < 600

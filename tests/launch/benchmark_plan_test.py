@@ -43,6 +43,19 @@ def test_runs_are_methods_by_tasks_by_seeds(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+def test_what_is_done_is_not_left(tmp_path):
+  plan = _plan(tmp_path)
+  task, cell = plan.tasks[0], plan.cells[0]
+  assert task.open_stages() == ('teacher', 'collect', 'dataset')
+  assert cell.open_stages() == ('offline', 'online', 'evaluate')
+  for run, stage in ((task, 'teacher'), (cell, 'offline')):
+    done = run.directory / stage / 'DONE.json'
+    done.parent.mkdir(parents=True)
+    done.touch()
+  assert task.open_stages() == ('collect', 'dataset')
+  assert cell.open_stages() == ('online', 'evaluate')
+
+
 def test_cells_differ_in_seed_game_and_method_only(tmp_path):
   cells = _by_name(_plan(tmp_path).cells)
   suite = suites.SUITES[_SUITE]
