@@ -53,10 +53,15 @@ def test_cheapest_runs_first_after_what_it_needs(tmp_path):
 
 
 def test_one_of_two_processes_has_what_others_wait_for(tmp_path):
+  outlive_other_student = (
+      'import pathlib, time\nend = time.time() + 60\n'
+      f'while not pathlib.Path({str(tmp_path / "other_student.done")!r})'
+      '.exists():\n  assert time.time() < end\n  time.sleep(0.01)'
+  )
   jobs = [
       _job(tmp_path, 'student', seconds=1),
       _job(tmp_path, 'other_student', seconds=2),
-      _job(tmp_path, 'teacher', 'import time; time.sleep(3)', seconds=9),
+      _job(tmp_path, 'teacher', outlive_other_student, seconds=9),
       _job(tmp_path, 'its_student', needs='teacher', seconds=1),
   ]
   _, changes = _run(jobs, num_processes=2)
@@ -207,21 +212,26 @@ def test_programs_end_with_a_killed_benchmark(tmp_path):
   _wait_until(lambda: not _is_alive(pid))
 
 
-def test_programs_are_stopped_when_the_benchmark_is_interrupted(tmp_path):
+def _interrupt(folder, program, file):
+  """Runs a program, and interrupts its scheduler once the file is there."""
   job = benchmark_jobs.Job(
       'a',
-      lambda: [sys.executable, '-c', _sleep_forever(tmp_path)],
+      lambda: [sys.executable, '-c', program],
       lambda: False,
-      tmp_path / 'log',
+      folder / 'log',
   )
   scheduler = benchmark_jobs.Scheduler([job], 1, lambda job, state: None)
 
   def interrupt():
-    if (tmp_path / 'pid').exists():
+    if file.exists():
       raise KeyboardInterrupt
 
   with pytest.raises(KeyboardInterrupt):
     scheduler.run(interrupt)
+
+
+def test_programs_are_stopped_when_the_benchmark_is_interrupted(tmp_path):
+  _interrupt(tmp_path, _sleep_forever(tmp_path), tmp_path / 'pid')
   assert not _is_alive(int((tmp_path / 'pid').read_text()))
 
 
@@ -237,20 +247,7 @@ def test_stopped_programs_take_their_checkpoints(tmp_path, capsys):
       '(folder / "ready").touch()\n'
       'time.sleep(100)'
   )
-  job = benchmark_jobs.Job(
-      'a',
-      lambda: [sys.executable, '-c', program],
-      lambda: False,
-      tmp_path / 'log',
-  )
-  scheduler = benchmark_jobs.Scheduler([job], 1, lambda job, state: None)
-
-  def interrupt():
-    if (tmp_path / 'ready').exists():
-      raise KeyboardInterrupt
-
-  with pytest.raises(KeyboardInterrupt):
-    scheduler.run(interrupt)
+  _interrupt(tmp_path, program, tmp_path / 'ready')
   assert (tmp_path / 'checkpoint').exists()
   assert 'stopping the runs' in capsys.readouterr().err
 
